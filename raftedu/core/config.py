@@ -1,0 +1,123 @@
+"""`Config`: every number and switch that all nodes of one cluster share. Contradictions are refused by name."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from raftedu.core.types import NodeId, Seconds
+
+__all__ = ["LEASE_POLICIES", "READ_MODES", "Config", "ConfigError"]
+
+LEASE_POLICIES = ("wait-then-append", "deferred-commit")
+READ_MODES = ("lease", "unsafe")
+
+
+class ConfigError(ValueError):
+    """Two settings contradict each other, or one is out of range; the message names them and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What all nodes of a cluster agree on. All durations are protocol seconds.
+
+    Parameters
+    ----------
+    nodes
+        The ids of all nodes of the cluster, ints; ``Config.of(5)`` names them 1 to 5.
+    lease
+        L, the length of a leader lease, the same on every node (R11).
+    heartbeat
+        The time between two rounds of heartbeats, each of which renews the lease.
+    election_min, election_max
+        A follower waits a random time in this range for its leader before it campaigns (§5.2).
+    rho
+        The largest rate error that any node's clock may have; promises are longer by ``kappa`` (R1).
+    lease_policy
+        What a new leader does while it waits for the old lease: ``"wait-then-append"`` takes no entry,
+        ``"deferred-commit"`` replicates at once and holds back the commit (R5).
+    read_mode
+        ``"lease"``, or ``"unsafe"``: any leader answers, to show the stale read.
+    batch_size
+        The most entries in one AppendEntries.
+    no_op_on_election
+        Whether a new leader appends a NO-OP (§8). Without it some lease stories and Figure 8 can be shown.
+    fast_backup
+        Whether a conflict is backed up a term at a time (end of §5.3), or one entry at a time.
+    max_bytes
+        The longest key or value, in bytes of UTF-8.
+    """
+
+    nodes: tuple[NodeId, ...]
+    lease: Seconds = 8.0
+    heartbeat: Seconds = 1.0
+    election_min: Seconds = 5.0
+    election_max: Seconds = 10.0
+    rho: float = 1e-3
+    lease_policy: str = "wait-then-append"
+    read_mode: str = "lease"
+    batch_size: int = 512
+    no_op_on_election: bool = True
+    fast_backup: bool = True
+    max_bytes: int = 2**20
+
+    def __post_init__(self) -> None:
+        for refuse, message in self._contradictions():
+            if refuse:
+                raise ConfigError(message)
+        if self.lease < 3 * self.heartbeat:
+            warnings.warn(
+                f"lease={self.lease} is less than three heartbeats of {self.heartbeat} s: a single late heartbeat ends the lease",
+                stacklevel=3,
+            )
+
+    def _contradictions(self) -> list[tuple[bool, str]]:
+        low, high = self.election_min, self.election_max
+        return [
+            (not self.nodes, "nodes is empty: name at least one node"),
+            (len(set(self.nodes)) != len(self.nodes), f"nodes={self.nodes} names a node twice"),
+            (not all(type(n) is int and n >= 0 for n in self.nodes), f"nodes={self.nodes}: ids are ints from 0"),
+            (not 0 < self.heartbeat < float("inf"), f"heartbeat={self.heartbeat} must be a positive number of seconds"),
+            (not low < high < float("inf"), f"election_min={low} must be below election_max={high}, or elections tie for ever"),
+            (self.heartbeat >= low, f"heartbeat={self.heartbeat} must be below election_min={low}, or followers campaign between heartbeats"),
+            (not self.heartbeat < self.lease < float("inf"), f"lease={self.lease} must be above heartbeat={self.heartbeat}, or no heartbeat can renew it in time"),
+            (not 0 <= self.rho < 0.5, f"rho={self.rho} must be a rate error from 0 to below 0.5"),
+            (self.lease_policy not in LEASE_POLICIES, f"lease_policy={self.lease_policy!r}: choose one of {', '.join(LEASE_POLICIES)}"),
+            (self.read_mode not in READ_MODES, f"read_mode={self.read_mode!r}: choose one of {', '.join(READ_MODES)}"),
+            (self.batch_size < 1, f"batch_size={self.batch_size} must be at least 1, or no entry is ever sent"),
+            (self.max_bytes < 1, f"max_bytes={self.max_bytes} must be at least 1"),
+        ]
+
+    @classmethod
+    def of(cls, nodes: int | tuple[NodeId, ...] | list[NodeId], **settings: Any) -> Config:
+        """Return a configuration for ``nodes``: a number (ids from 1) or the ids themselves."""
+        ids = tuple(range(1, nodes + 1)) if isinstance(nodes, int) else tuple(nodes)
+        known = {field.name for field in fields(cls)} - {"nodes"}
+        for name in settings:
+            if name not in known:
+                raise ConfigError(f"there is no setting {name!r}; the settings are {', '.join(sorted(known))}")
+        return cls(ids, **settings)
+
+    def but(self, **changes: Any) -> Config:
+        """Return a copy with some settings changed."""
+        return replace(self, **changes)
+
+    @property
+    def majority(self) -> int:
+        """The number of nodes that makes a majority."""
+        return len(self.nodes) // 2 + 1
+
+    @property
+    def kappa(self) -> float:
+        """How much longer than L a promise must be, so that it outlasts the lease on any two clocks (R1)."""
+        return (1 + self.rho) / (1 - self.rho)
+
+    @property
+    def promise(self) -> Seconds:
+        """The length of a promise: ``L * kappa``."""
+        return self.lease * self.kappa
+
+    def peers(self, node: NodeId) -> tuple[NodeId, ...]:
+        """Return the ids of all nodes but ``node``."""
+        return tuple(other for other in self.nodes if other != node)
