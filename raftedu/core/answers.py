@@ -13,13 +13,13 @@ __all__ = ["answer", "apply_committed", "give_up_waiters"]
 
 def answer(
     s: State, request: ClientRequest, stage: str, *, value: str = "", found: bool = False,
-    index: Index = 0, reason: str = "", retry_after: Seconds | None = None,
+    index: Index = 0, reason: str = "", retry_after: Seconds | None = None, final: bool = False,
 ) -> None:  # fmt: skip
     """Answer a client; the rule `client_outcome` says what it may conclude from how far its operation came."""
     result = s.rules.client_outcome(OutcomeView(request.op, stage, found, value))
     outcome = Outcome(result.outcome)
     s.out.append(
-        Answer(request.op_id, request.client, request.request, outcome, result.value, s.leader, retry_after, index, reason),
+        Answer(request.op_id, request.client, request.request, outcome, result.value, s.leader, retry_after, index, reason, final),
     )
     say(
         s, "client_reply", index=index or None, op_id=request.op_id, client=request.client, request=request.request, op=request.op,

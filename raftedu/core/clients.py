@@ -24,7 +24,7 @@ def on_client_request(s: State, request: ClientRequest, now: Seconds) -> None:
     )  # fmt: skip
     problem = _problem(s, request)
     if problem:
-        answer(s, request, "refused", reason=problem)
+        answer(s, request, "refused", reason=problem, final=True)
     elif request.op == SET:
         _write(s, request, now)
     else:
@@ -68,7 +68,7 @@ def _was_applied(s: State, request: ClientRequest, now: Seconds) -> bool:
     elif request.request == last:
         answer(s, request, "applied", reason="a retry: it had been applied before")
     else:
-        answer(s, request, "outdated", reason=f"request {last} of this client came later and is applied")
+        answer(s, request, "outdated", reason=f"request {last} of this client came later and is applied", final=True)
     return True
 
 

@@ -56,7 +56,7 @@ class Answer(NamedTuple):
     """The answer to the client request ``op_id``. ``leader`` is a hint, ``None`` if this node knows none.
 
     ``retry_after`` (seconds) says when asking again makes sense, ``None`` if at once elsewhere; ``index`` is the log index
-    of a SET that was appended, 0 otherwise.
+    of a SET that was appended, 0 otherwise. ``final``: asking again, here or elsewhere, can only bring the same answer.
     """
 
     op_id: str
@@ -68,6 +68,7 @@ class Answer(NamedTuple):
     retry_after: Seconds | None
     index: Index  # type: ignore[assignment]  # (it hides tuple.index, which nobody needs here)
     reason: str
+    final: bool = False
 
 
 class Say(NamedTuple):

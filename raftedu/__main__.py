@@ -1,0 +1,7 @@
+"""``python -m raftedu`` is the command ``raftedu``."""
+
+from __future__ import annotations
+
+from raftedu.cli import main
+
+main()

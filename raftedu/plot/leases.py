@@ -1,0 +1,294 @@
+"""The lease picture: a lane per node, and in it who holds, promises, waits for or still honours a lease.
+
+Knows the frame of `lease_lanes` and the picture language. Every bar carries a `gid`, by which a test or a student
+finds it again: ``lease:NODE:TERM``, ``honoured:NODE:TERM``, ``wait:NODE:TERM``, ``because:NODE:TERM``,
+``two leases:NODE:TERM``, ``promise:NODE:LEADER``, ``renewals``, ``lost``, ``fault:KIND:NODE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import ScaledTranslation
+
+from raftedu.plot.canvas import (
+    HEADER, Lanes, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, shade_faults, term_lines, title_above,
+)  # fmt: skip
+from raftedu.plot.labels import Box, Spot
+from raftedu.plot.language import (
+    CANDIDATE, HONOURED, LANE, OWN_LEASE, PROMISE, PROMISE_HATCHES, SMALL, TEXT, TWO_LEASES, WAIT, Look, face,
+)  # fmt: skip
+from raftedu.plot.lanes import binding_promise, wait_is_cut
+from raftedu.plot.scene import Scene
+from raftedu.plot.words import lease_sentence
+
+if TYPE_CHECKING:
+    from raftedu.trace import Trace
+
+__all__ = ["draw_leases", "lease_looks", "plot_leases"]
+
+OWN = (-0.01, 0.45)
+"""A lane is one high, its middle at 0: the node's own lease stands in the upper half, its promises in the lower."""
+TICKS = (-0.01, 0.09)
+PROMISES = (-0.45, -0.07)
+DENSEST_TICKS = 0.08
+"""Inches between two renewals; closer ones would be stripes, so then none are drawn."""
+
+_LOST = {"expired": "runs out", "given up": "given up", "stepped down": "steps down"}
+
+
+def plot_leases(trace: Trace, *, ax: Axes | None = None, nodes: Iterable[int] | None = None, title: str | None = None) -> Axes:
+    """Return the axes with the leases of a trace: held, renewed, promised, waited for, and still to be honoured.
+
+    Parameters
+    ----------
+    trace
+        What happened. The bars are the rows of ``raftedu.plot.lease_lanes(trace)``.
+    ax
+        Where to draw; without it a figure is made.
+    nodes
+        The lanes to show, from the top; without it all.
+    title
+        A sentence in place of the one that is read off the trace.
+    """
+    scene = Scene.of(trace, nodes)
+    sentence = lease_sentence(scene) if title is None else title
+    if ax is None:
+        height = LANE * max(len(scene.nodes), 1) + 0.3
+        _, (ax,) = own_figure([height], title=sentence, legend_rows=legend_rows(lease_looks(scene)))
+    lanes = draw_leases(ax, scene)
+    title_above(ax, sentence, lanes.paper)
+    legend(ax, lease_looks(scene, lanes), lanes.paper)
+    return ax
+
+
+def draw_leases(ax: Axes, scene: Scene, *, numbers: bool = True) -> Lanes:
+    """Draw the lanes of leases into `ax`, without title and legend; `numbers` above the lines of the terms."""
+    lanes = Lanes(ax, scene, header=HEADER if numbers else 0.0)
+    if scene.is_empty:
+        say_nothing_happened(ax, lanes.paper)
+        return lanes
+    faults = shade_faults(lanes)
+    term_lines(ax, scene, lanes.paper, lanes.labels, top=lanes.top, numbers=numbers)
+    shown = scene.lanes[scene.lanes["node"].isin(scene.nodes)]
+    _draw_promises(lanes, shown[shown["what"] == "promise"])
+    own = [row for row in shown[shown["what"] != "promise"].itertuples(index=False)]
+    for row in own:
+        _draw_own(lanes, row)
+    _draw_renewals(lanes)
+    candidate_marks(lanes, sum(OWN) / 2)
+    _draw_lost(lanes)
+    _label_own(lanes, own)
+    _draw_reasons(lanes)
+    for look, words, node, start, end in faults:
+        _label_fault(lanes, look, words, node, start, end)
+    _label_lost(lanes)
+    _label_promises(lanes, shown[shown["what"] == "promise"])
+    return lanes
+
+
+def lease_looks(scene: Scene, lanes: Lanes | None = None) -> list[Look]:
+    """The looks that occur, for the legend; faults are not among them, since they say in their place what they are."""
+    present = set(scene.lanes.loc[scene.lanes["node"].isin(scene.nodes), "what"])
+    own = OWN_LEASE
+    if lanes is None or _ticks(lanes)[0].size:
+        own = OWN_LEASE._replace(words="own lease (ticks: renewals)")
+    looks = {"lease": own, "promise": PROMISE, "wait": WAIT, "honoured": HONOURED, "two leases": TWO_LEASES}
+    candidates = [CANDIDATE] if scene.elections["candidate"].isin(scene.nodes).any() else []
+    return [look for what, look in looks.items() if what in present] + candidates
+
+
+def _draw_promises(lanes: Lanes, promises: Any) -> None:
+    order = {leader: k for k, leader in enumerate(dict.fromkeys(lanes.scene.lanes.query("what == 'promise'")["leader"]))}
+    paper = lanes.paper
+    for (node, leader), given in promises.groupby(["node", "leader"], sort=False):
+        hatch = PROMISE_HATCHES[order[leader] % len(PROMISE_HATCHES)]
+        spots = [_promise_box(lanes, row) for row in given.itertuples(index=False)]
+        corners = [[(b.x0, b.y0), (b.x0, b.y1), (b.x1, b.y1), (b.x1, b.y0)] for b in spots]
+        ax_bars = PolyCollection(
+            corners, gid=f"promise:{node}:{leader}", hatch=hatch, zorder=2, facecolors=[paper.ground], edgecolors=[PROMISE.colour], linewidths=0.9
+        )
+        lanes.ax.add_collection(ax_bars, autolim=False)
+        lanes.labels.take("bar", spots)
+
+
+def _promise_box(lanes: Lanes, promise: Any) -> Box:
+    """Where a promise stands in its lane: the rows share the lower half, and one or two of them are equally high."""
+    rows = max(int(lanes.scene.lanes["row"].max()) + 1, 2)
+    step = (PROMISES[1] - PROMISES[0]) / rows
+    top = lanes.y(promise.node) + PROMISES[1] - promise.row * step
+    return Box(promise.start, promise.end, top - 0.88 * step, top)
+
+
+def _own_box(lanes: Lanes, row: Any) -> Box:
+    y = lanes.y(row.node)
+    return Box(row.start, row.end, y + OWN[0], y + OWN[1])
+
+
+def _draw_own(lanes: Lanes, row: Any) -> None:
+    """Draw a lease, a wait, a lease to honour or the red of two leases: one rectangle in the upper half of its lane."""
+    look = {
+        "lease": dict(fc=OWN_LEASE.colour, ec="none", zorder=3),
+        "honoured": dict(fc=face(HONOURED, lanes.paper), ec=lanes.paper.cool_ink, ls="--", lw=1.6, zorder=3),
+        "wait": dict(fc=lanes.paper.ground, ec=WAIT.colour, lw=2.6, zorder=4),
+        "two leases": dict(fc=TWO_LEASES.colour, ec=lanes.paper.ground, hatch=TWO_LEASES.hatch, lw=0, zorder=4.5),
+    }[row.what]
+    box = _own_box(lanes, row)
+    gid = f"{row.what}:{row.node}:{row.term}"
+    lanes.ax.add_patch(Rectangle((box.x0, box.y0), box.x1 - box.x0, box.y1 - box.y0, gid=gid, **look))
+    lanes.labels.take("text" if row.what == "two leases" else "bar", [box])
+
+
+def _ticks(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
+    """When each lease was renewed and in whose lane; nothing if the ticks would stand closer than the eye can tell."""
+    scene = lanes.scene
+    leases = [row for row in scene.leases.itertuples(index=False) if row.node in lanes]
+    times = [np.asarray([t for t in row.renewals if t < row.end], dtype=float) for row in leases]
+    between = np.concatenate([np.diff(t) for t in times] or [np.empty(0)])
+    if between.size and np.median(between) < DENSEST_TICKS * lanes.labels.x_per_inch:
+        return np.empty(0), np.empty(0)
+    heights = [np.full(t.size, lanes.y(row.node)) for t, row in zip(times, leases, strict=True)]
+    return np.concatenate(times or [np.empty(0)]), np.concatenate(heights or [np.empty(0)])
+
+
+def _draw_renewals(lanes: Lanes) -> None:
+    times, y = _ticks(lanes)
+    if times.size:
+        lanes.ax.vlines(times, y + TICKS[0], y + TICKS[1], colors="white", linewidths=1.4, zorder=3.5, gid="renewals")
+
+
+def _lost(lanes: Lanes) -> list[Any]:
+    return [row for row in lanes.scene.leases.itertuples(index=False) if row.node in lanes and row.why in _LOST]
+
+
+def _draw_lost(lanes: Lanes) -> None:
+    """Put a × behind every lease that ran out or was given up."""
+    lost = _lost(lanes)
+    if not lost:
+        return
+    ax, y = lanes.ax, [lanes.y(row.node) + sum(OWN) / 2 for row in lost]
+    right = ax.transData + ScaledTranslation(9 / 72, 0, ax.get_figure(root=True).dpi_scale_trans)
+    ax.scatter([row.end for row in lost], y, s=64, marker="x", c=[lanes.paper.ink], linewidths=2.2, zorder=5, transform=right, gid="lost")
+    inch = lanes.labels.x_per_inch
+    lanes.labels.take("text", [Box(row.end, row.end + 0.24 * inch, h - 0.1, h + 0.1) for row, h in zip(lost, y, strict=True)])
+
+
+def _label_own(lanes: Lanes, rows: list[Any]) -> None:
+    write = {"lease": _label_lease, "honoured": _label_honoured, "wait": _label_wait, "two leases": _label_two_leases}
+    for what in ("two leases", "wait", "lease", "honoured"):
+        for row in rows:
+            if row.what == what:
+                write[what](lanes, row)
+
+
+def _label_lease(lanes: Lanes, row: Any) -> None:
+    bar = _own_box(lanes, row)
+    inside = bar._replace(y0=lanes.y(row.node) + TICKS[1], x0=max(bar.x0, lanes.labels.left))
+    red = lanes.scene.lanes.query("what == 'two leases' and node == @row.node and term == @row.term")["end"]
+    spots = [Spot(x + 0.08 * lanes.labels.x_per_inch, (inside.y0 + inside.y1) / 2, "left") for x in (inside.x0, *red)]
+    for words in (f"{OWN_LEASE.letter}  term {row.term}", f"{OWN_LEASE.letter} {row.term}", OWN_LEASE.letter):
+        if lanes.labels.place(words, spots, size=TEXT, within=inside, avoid=("text",), color="white", fontweight="bold"):
+            return
+
+
+def _label_wait(lanes: Lanes, row: Any) -> None:
+    """Write how long a new leader waits: in its box, else beside it, where its lane is still empty."""
+    wait = next(w for w in lanes.scene.waits.itertuples(index=False) if (w.node, w.term) == (row.node, row.term))
+    length = lanes.scene.length(wait.length)
+    if wait_is_cut(wait) and wait.end < lanes.scene.end:
+        length = f"{lanes.scene.length(wait.end - wait.start)} of {length}"
+    box = _own_box(lanes, row)
+    middle = Spot((box.x0 + min(box.x1, lanes.labels.right)) / 2, (box.y0 + box.y1) / 2)
+    look = dict(size=TEXT, color=lanes.paper.warm_ink, fontweight="bold")
+    for words in (f"waits {length}", f"waits\n{length}"):
+        if lanes.labels.place(words, [middle], within=box, avoid=("text",), **look):
+            return
+    inch = lanes.labels.x_per_inch
+    beside = [Spot(box.x0 - 0.33 * inch, middle.y, "right"), Spot(box.x1 + 0.08 * inch, middle.y, "left")]
+    lanes.labels.place(f"waits {length}", beside, avoid=("text", "bar"), bbox=dict(fc=lanes.paper.ground, ec="none", pad=0.5), **look)
+
+
+def _label_honoured(lanes: Lanes, row: Any) -> None:
+    box = _own_box(lanes, row)
+    right = min(box.x1, lanes.labels.right)
+    inch, y = lanes.labels.x_per_inch, (box.y0 + box.y1) / 2
+    spots = [Spot((box.x0 + right) / 2, y), Spot(right - 0.08 * inch, y, "right")]
+    for words in ("the others must still honour it", "others still honour it", "others still\nhonour it", "honoured"):
+        if lanes.labels.place(words, spots, size=TEXT, within=box, avoid=("text",), color=lanes.paper.cool_ink):
+            return
+
+
+def _label_two_leases(lanes: Lanes, row: Any) -> None:
+    """Write on the lane above what is red there; one pair is named once."""
+    if row.leader in lanes and lanes.y(row.leader) > lanes.y(row.node):
+        return
+    box, inch = _own_box(lanes, row), lanes.labels.x_per_inch
+    words = f"{TWO_LEASES.letter} two leases, {lanes.scene.length(row.end - row.start)}"
+    low = lanes.y(row.node) + PROMISES[0] / 2
+    spots = [
+        Spot(box.x1 + 0.1 * inch, (box.y0 + box.y1) / 2, "left"),
+        Spot(box.x0 - 0.1 * inch, (box.y0 + box.y1) / 2, "right"),
+        Spot(box.x0, low, "left"),
+        Spot(box.x1, low, "right"),
+    ]
+    lanes.labels.place(words, spots, size=TEXT, avoid=("text", "bar"), color=lanes.paper.alarm_ink, fontweight="bold")
+
+
+def _draw_reasons(lanes: Lanes) -> None:
+    """Join every wait to the end of the promise that made it necessary."""
+    boxes = {(row.node, row.term): _own_box(lanes, row) for row in lanes.scene.lanes.query("what == 'wait'").itertuples(index=False) if row.node in lanes}
+    for wait in lanes.scene.waits.itertuples(index=False):
+        promise = binding_promise(wait, lanes.scene.promises)
+        if (wait.node, wait.term) in boxes and promise is not None and promise.node in lanes:
+            _draw_reason(lanes, wait, promise, boxes[wait.node, wait.term])
+
+
+def _draw_reason(lanes: Lanes, wait: Any, promise: Any, box: Box) -> None:
+    same = lanes.scene.lanes.query("what == 'promise' and node == @promise.node and leader == @promise.leader and term == @promise.term")
+    given = next(row for row in same.itertuples(index=False) if row.end == promise.until)
+    bar = _promise_box(lanes, given)
+    below = box.y0 > bar.y0
+    y = (bar.y0 + bar.y1) / 2
+    edge = box.y0 if below else box.y1
+    gid = f"because:{wait.node}:{wait.term}"
+    lanes.ax.plot(
+        [promise.until, box.x1], [y, edge], color=WAIT.colour, lw=2.2, ls=(0, (1.2, 1)), marker="o", markevery=[0], ms=6,
+        zorder=4.2, gid=gid, scalex=False, scaley=False,
+    )  # fmt: skip
+    labels, lane = lanes.labels, lanes.y(promise.node)
+    labels.take("line", [labels.line(box.x1, min(y, edge), max(y, edge))])
+    x, high = promise.until + 0.12 * labels.x_per_inch, lane + sum(OWN) / 2
+    words = f"node {promise.node} promised until {lanes.scene.moment(promise.until)}"
+    spots = [Spot(x, high, "left"), Spot(x, y, "left"), Spot(promise.until - 0.12 * labels.x_per_inch, high, "right")]
+    labels.place(words, spots, size=TEXT, color=lanes.paper.warm_ink)
+
+
+def _label_fault(lanes: Lanes, look: Look, words: str, node: int, start: float, end: float) -> None:
+    """Say in a shaded stretch what was wrong there: the whole words, else the letter alone."""
+    y, x = lanes.y(node), max(start, lanes.labels.left) + 0.08 * lanes.labels.x_per_inch
+    stretch = Box(start, max(end, x), y - 0.5, y + 0.5)
+    spots = [Spot(x, y + PROMISES[0] / 2, "left"), Spot(x, y + sum(OWN) / 2, "left")]
+    spots.append(Spot(min(end, lanes.labels.right) - 0.08 * lanes.labels.x_per_inch, y + PROMISES[0] / 2, "right"))
+    for text in (words, look.letter):
+        if lanes.labels.place(text, spots, size=TEXT, within=stretch, color=lanes.paper.ink, bbox=dict(fc=face(look, lanes.paper), ec="none", pad=1)):
+            return
+
+
+def _label_lost(lanes: Lanes) -> None:
+    for row in _lost(lanes):
+        spot = Spot(row.end + 0.28 * lanes.labels.x_per_inch, lanes.y(row.node) + sum(OWN) / 2, "left")
+        lanes.labels.place(_LOST[row.why], [spot], size=TEXT, color=lanes.paper.ink)
+
+
+def _label_promises(lanes: Lanes, promises: Any) -> None:
+    """Say to whom each promise was given, where its bar is long and high enough."""
+    for row in promises.itertuples(index=False):
+        bar = _promise_box(lanes, row)
+        spot = Spot(max(bar.x0, lanes.labels.left) + 0.1 * lanes.labels.x_per_inch, (bar.y0 + bar.y1) / 2, "left")
+        ground = dict(fc=lanes.paper.ground, ec="none", pad=0.6)
+        lanes.labels.place(f"to node {row.leader}", [spot], size=SMALL, within=bar, avoid=("text",), color=lanes.paper.cool_ink, bbox=ground)

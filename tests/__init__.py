@@ -1,0 +1,1 @@
+"""The tests. This file keeps somebody else's top-level package of this name from standing in for this folder."""
