@@ -15,7 +15,7 @@ from raftedu.core.config import ConfigError
 from raftedu.core.node import Status
 from raftedu.core.outputs import Outcome
 from raftedu.core.types import NodeId
-from raftedu.events import visible
+from raftedu.events.table import visible
 from raftedu.live.client import Client
 
 __all__ = ["command"]
@@ -55,7 +55,7 @@ def command(path: str, deadline: float, words: tuple[str, ...]) -> None:
 
     A SET prints SUCCESS, FAIL (surely not done) or UNKNOWN (it may have been done, or may yet be); a GET prints the value.
     The exit code is 1 if any operation failed.
-    """
+    """  # noqa: D301 (click reads the backspace)
     with ends_on_sigterm(), one_line(ConfigError), Client(path, deadline=deadline) as client:
         if words:
             failed = not _try(client, list(words), "")

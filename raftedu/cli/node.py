@@ -42,7 +42,7 @@ def command(node: NodeId | None, path: str, folder: Path, everything: bool, exam
         raftedu client SET x 1
 
     Everything is in logs_node_X/: the log (logs.txt), what must survive a crash (metadata.txt), all events (dump.txt).
-    """
+    """  # noqa: D301 (click reads the backspace)
     if example:
         click.echo(example_toml(), nl=False)
         return

@@ -80,8 +80,14 @@ class Config:
             (not all(type(n) is int and n >= 0 for n in self.nodes), f"nodes={self.nodes}: ids are ints from 0"),
             (not 0 < self.heartbeat < float("inf"), f"heartbeat={self.heartbeat} must be a positive number of seconds"),
             (not low < high < float("inf"), f"election_min={low} must be below election_max={high}, or elections tie for ever"),
-            (self.heartbeat >= low, f"heartbeat={self.heartbeat} must be below election_min={low}, or followers campaign between heartbeats"),
-            (not self.heartbeat < self.lease < float("inf"), f"lease={self.lease} must be above heartbeat={self.heartbeat}, or no heartbeat can renew it in time"),
+            (
+                self.heartbeat >= low,
+                f"heartbeat={self.heartbeat} must be below election_min={low}, or followers campaign between heartbeats",
+            ),
+            (
+                not self.heartbeat < self.lease < float("inf"),
+                f"lease={self.lease} must be above heartbeat={self.heartbeat}, or no heartbeat can renew it in time",
+            ),
             (not 0 <= self.rho < 0.5, f"rho={self.rho} must be a rate error from 0 to below 0.5"),
             (self.lease_policy not in LEASE_POLICIES, f"lease_policy={self.lease_policy!r}: choose one of {', '.join(LEASE_POLICIES)}"),
             (self.read_mode not in READ_MODES, f"read_mode={self.read_mode!r}: choose one of {', '.join(READ_MODES)}"),

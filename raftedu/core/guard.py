@@ -115,7 +115,9 @@ def _guard(name: str, rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
         try:
             answer = rule(view)
         except Exception as error:
-            raise RuleError(name, view, f"{name} raised {type(error).__name__}: {error}{_hint(error, view)}. It was given {view}") from error
+            raise RuleError(
+                name, view, f"{name} raised {type(error).__name__}: {error}{_hint(error, view)}. It was given {view}"
+            ) from error
         if answer is None and not is_right(None):
             raise RuleError(name, view, f"{name} returned None; did you forget `return`? It must return {words}")
         if not is_right(answer):

@@ -139,7 +139,9 @@ class Node:
             return f"node {message.sender} is not a peer of node {self.state.node} in a cluster of {', '.join(map(str, c.nodes))}"
         lease = getattr(message, "lease", c.lease)
         if lease != c.lease:
-            return f"node {message.sender} runs with lease={lease}, node {self.state.node} with lease={c.lease}: give all nodes the same (R11)"
+            return (
+                f"node {message.sender} runs with lease={lease}, node {self.state.node} with lease={c.lease}: give all nodes the same (R11)"
+            )
         return ""
 
     def _refuse(self, message: Message, reason: str, msg: str) -> None:

@@ -8,7 +8,17 @@ from raftedu.core.messages import AppendEntries, AppendReply
 from raftedu.core.state import State, arm_election_timer, say, send, set_role
 from raftedu.core.types import Entry, Index, NodeId, Role, Seconds
 from raftedu.core.views import (
-    AckView, AppendView, CommitTimeView, CommitView, FollowerCommitView, FollowView, MergeView, ReplyTermView, ReplyView, ResetView, SendView,
+    AckView,
+    AppendView,
+    CommitTimeView,
+    CommitView,
+    FollowerCommitView,
+    FollowView,
+    MergeView,
+    ReplyTermView,
+    ReplyView,
+    ResetView,
+    SendView,
 )  # fmt: skip
 
 __all__ = ["MAX_MESSAGE_BYTES", "append", "heartbeat", "on_append_entries", "on_append_reply", "send_round", "try_commit"]

@@ -434,4 +434,3 @@ class StepDownView(NamedTuple):
     elected_at: Seconds
     election_max: Seconds
     disk_busy_since: Seconds | None
-

@@ -14,7 +14,7 @@ from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVo
 from raftedu.core.outputs import Say
 from raftedu.core.types import Index, NodeId, Role, Term
 
-__all__ = ["COLUMNS", "EVENTS", "MESSAGE_FACTS", "Event", "is_course", "message_facts", "sentence", "visible"]
+__all__ = ["COLUMNS", "EVENTS", "MESSAGE_FACTS", "Event", "is_course", "message_facts", "misfit", "sentence", "visible"]
 
 COLUMNS = ("time", "seq", "node", "term", "role", "event", "peer", "index", "sentence", "facts")
 """The columns of dump.txt, in their order."""
@@ -78,7 +78,7 @@ _ROWS = (
         "rpc_failed", "peer", "reason msg?", "Error occurred while sending RPC to Node {peer}.",
         "A message could not be delivered, as far as the sender can tell; said once until it works again.",
     ),
-    _event("persisted", "", "seq what", "Node {node} has {what:.100} safe on its disk.", "Written, flushed and fsynced."),
+    _event("persisted", "", "seq what term? voted_for? promised? from? to?", "Node {node} has {what:.100} safe on its disk.", "Written, flushed and fsynced."),
     # Terms, roles, elections.
     _event("term_changed", "", "old new why", "Node {node} moved from term {old} to term {new}.", "A later term was met or begun."),
     _event("role_changed", "", "old new why", "Node {node} turned from {old} into {new}.", "See Figure 4 of the paper."),
@@ -193,6 +193,25 @@ def message_facts(message: Message, msg: str) -> dict[str, Any]:
 def is_course(say: Say) -> bool:
     """Return whether the sentence of this event is one of the course's."""
     return EVENTS[say.event].course and (say.event != "client_request" or say.role == Role.LEADER)
+
+
+def misfit(say: Say) -> str:
+    """Return in words how an event differs from what the table says of it, empty if it fits."""
+    row = EVENTS.get(say.event)
+    if row is None:
+        return f"there is no event {say.event!r}"
+    filled = {name for name, value in (("peer", say.peer), ("index", say.index)) if value is not None}
+    may = {name.removesuffix("?") for name in row.facts}
+    must = {name for name in row.facts if not name.endswith("?")}
+    if "msg_term" in must:
+        more = set(MESSAGE_FACTS.get(say.facts.get("type", ""), ()))
+        may, must = may | more, must | more
+    lacks, strange = sorted(must - set(say.facts)), sorted(set(say.facts) - may)
+    # A reply names an index only if something was appended; a peer that is named must always be.
+    columns = filled ^ set(row.columns) if say.event != "client_reply" else filled - set(row.columns)
+    found = [f"lacks {', '.join(lacks)}" * bool(lacks), f"does not know {', '.join(strange)}" * bool(strange)]
+    found.append(f"fills other columns than {', '.join(row.columns) or 'none'}" * bool(columns))
+    return "; ".join(filter(None, found))
 
 
 def sentence(event: str, node: NodeId, term: Term, role: str, peer: NodeId | None, index: Index | None, facts: Mapping[str, Any]) -> str:

@@ -23,6 +23,9 @@ Call: TypeAlias = Callable[[NodeId, ClientRequest, Seconds], Answer | None]
 ATTEMPT: Seconds = 2.0
 """An attempt is given up after this. Asking again is harmless, for a retry is applied once (§8)."""
 
+MOST_IN_A_ROW = 3
+"""A leader that wants to be asked again later gets its will so many times before the others are asked too."""
+
 FIRST_PAUSE: Seconds = 0.05
 LONGEST_PAUSE: Seconds = 0.8
 
@@ -63,7 +66,7 @@ class _Operation:
         self.asked: set[NodeId] = set()  # in this sweep over the nodes
         self.wishes: list[Seconds] = []  # after how long those who answered in this sweep want to be asked again
         self.sweeps = 0  # that came to nothing
-        self.patient: NodeId | None = None  # the leader that was given the time it asked for, and not yet a second time
+        self.patient: tuple[NodeId | None, int] = (None, 0)  # the leader that was given time, and how often in a row
         self.node: NodeId | None = None  # who answered last
         self.index: Index = 0
         self.reason = ""
@@ -168,9 +171,11 @@ class Asker:
         if hint is not None and hint != node:
             # A hint back to a node that was just asked is news from before; the others may know better.
             self.leader = self.leader if hint in op.asked else hint
-        elif hint == node and wish is not None and op.patient != node:
-            # It leads and says when it can answer. A leader that was cut off says so too, hence only once in a row.
-            self.leader = op.patient = node
+        elif hint == node and wish is not None and op.patient != (node, MOST_IN_A_ROW):
+            # It leads and says when it can answer. A leader that was cut off says so too, hence not for ever.
+            op.patient = (node, op.patient[1] + 1 if op.patient[0] == node else 1)
+            op.sweeps = 0
+            self.leader = node
             self._rest(op, wish)
             return
         if self.leader == node:
@@ -180,7 +185,7 @@ class Asker:
         """Rest before the next sweep: as long as the nodes wish, and longer from sweep to sweep, within bounds."""
         growing = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(op.sweeps, 10))
         op.sweeps += 1
-        op.patient = None
+        op.patient = (None, 0)
         self._rest(op, max(growing * self._rng.uniform(0.5, 1.0), min(op.wishes, default=0.0)))
 
     def _rest(self, op: _Operation, seconds: Seconds) -> None:

@@ -185,6 +185,11 @@ class NodeClock(_Listeners):
         self._then = self._since + _finite(offset)
 
     @property
+    def cluster_clock(self) -> ClusterClock:
+        """The clock that it reads."""
+        return self._cluster_clock
+
+    @property
     def rate(self) -> float:
         """Its seconds in a second of the cluster's clock."""
         return self._rate

@@ -6,7 +6,6 @@ else; what a node decides is decided in its own thread.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,9 +23,10 @@ from raftedu.live.asker_pool import AskerPool, or_raise
 from raftedu.live.asking import Reply
 from raftedu.live.clock import ClusterClock
 from raftedu.live.display import cluster_html, cluster_text
-from raftedu.live.livenode import LiveNode
+from raftedu.live.livenode import Listener, LiveNode
 from raftedu.live.registry import enroll, fresh_folder, withdraw
 from raftedu.live.service import LiveError
+from raftedu.live.stepping import first_timeouts, next_to_act, settle
 from raftedu.live.storage import Storage
 from raftedu.trace import Trace, read_dump
 
@@ -59,6 +59,8 @@ class Cluster:
         The first election timeout of some nodes, e.g. ``{2: 5.0}``; all others wait longer.
     storage
         Called with id and folder, returns where that node keeps its state; by default files in its folder.
+    listener
+        Called with node, time, sentence and event for every event, from the nodes' threads: it must return at once.
 
     Examples
     --------
@@ -71,7 +73,7 @@ class Cluster:
     def __init__(
         self, nodes: int | Iterable[NodeId] = 5, *, lease: Seconds = 8.0, pace: float = 1.0, rules: Rules | None = None,
         dir: str | Path | None = None, seed: int | None = None, first_timeout: Mapping[NodeId, Seconds] | None = None,
-        storage: Callable[[NodeId, Path], Storage] | None = None, **settings: Any,
+        storage: Callable[[NodeId, Path], Storage] | None = None, listener: Listener | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.config = Config.of(nodes if isinstance(nodes, int) else tuple(nodes), lease=lease, **settings)
         enroll(self)
@@ -80,11 +82,15 @@ class Cluster:
         self._clock = ClusterClock(pace)
         self._flight: set[str] = set()
         self._overheard: list[str] | None = None
+        self._listener = listener
         self._lives: dict[NodeId, LiveNode] = {}
         self._down: dict[NodeId, LiveNode] = {}
         self._lock = threading.RLock()
         self._groups: dict[NodeId, int] = {}
-        self._timeouts = self._first_timeouts(first_timeout or {})
+        for node in first_timeout or {}:
+            self._check(node)
+        self._timeouts = first_timeouts(self.config, seed, first_timeout or {})
+        self._announced = min(self._timeouts, key=lambda node: self._timeouts[node], default=None)
         self._asker = AskerPool(self.config.nodes, self._call, now=self._clock.now, sleep=self._sleep)
         self._start()
 
@@ -110,20 +116,6 @@ class Cluster:
             first_timeout=self._timeouts.pop(node, None), listener=self._overhear, flight=self._flight,
             storage=self._storage(node, folder) if self._storage else None,
         )  # fmt: skip
-
-    def _first_timeouts(self, given: Mapping[NodeId, Seconds]) -> dict[NodeId, Seconds]:
-        """Return the first election timeout of every node such that the announced one is clearly the first."""
-        for node in given:
-            self._check(node)
-        if not given and self._seed is None:
-            return {}
-        draw, c = random.Random(self._seed), self.config
-        drawn = {node: draw.uniform(c.election_min, c.election_max) for node in c.nodes}
-        if not given:
-            first = min(drawn, key=lambda node: drawn[node])
-            given = {first: drawn[first]}
-        gap = (c.election_max - c.election_min) / 10
-        return {node: given.get(node, max(drawn[node], max(given.values()) + gap)) for node in c.nodes}
 
     # ---- what a notebook types
 
@@ -254,10 +246,15 @@ class Cluster:
                 live.note("link_healed", peer)
             live.cuts = cuts
 
+    @property
+    def first_candidate(self) -> NodeId | None:
+        """The node announced by ``seed`` or ``first_timeout`` to campaign first, ``None`` if chance decides."""
+        return self._announced
+
     def fix_timeout(self, node: NodeId, seconds: Seconds | None) -> None:
         """Let a node wait exactly ``seconds`` for its leader from its next heartbeat on; ``None``: a random time again."""
         self._must_be_up(node)
-        self._lives[node].fixed_timeout = seconds
+        self._lives[node].timeouts.fixed = seconds
 
     # ---- time
 
@@ -297,33 +294,17 @@ class Cluster:
         if not self._clock.frozen:
             raise LiveError("step() lets one thing happen in a frozen cluster: freeze() it first")
         with self._lock:
-            self._settle()
-            live = self._next_to_act()
+            settle(self._flight)
+            live = next_to_act(self._lives.values(), self._clock)
             self._overheard = []
             live.step()
-            self._settle()
+            settle(self._flight)
             said, self._overheard = self._overheard, None
         return said
 
-    def _next_to_act(self) -> LiveNode:
-        running = [live for live in self._lives.values() if live.running]
-        waiting = [(live.oldest_arrival, live.node, live) for live in running if live.oldest_arrival is not None]
-        if waiting:
-            return min(waiting)[2]
-        timers = [(live.next_timer - live.clock.now(), live.node, live) for live in running if live.next_timer is not None]
-        if not timers:
-            raise LiveError("nothing can happen: no node is up")
-        left, _, live = min(timers)
-        self._clock.advance(max(0.0, left) + 1e-9)  # a rounding must not leave the timer undue
-        return live
-
-    def _settle(self) -> None:
-        """Wait for the messages on their way between the nodes: only what has arrived can be next."""
-        end = time.monotonic() + 2.0
-        while self._flight and time.monotonic() < end:
-            time.sleep(0.001)
-
     def _overhear(self, node: NodeId, time: Seconds, sentence: str, say: Say) -> None:
+        if self._listener is not None:
+            self._listener(node, time, sentence, say)
         if self._overheard is not None:
             self._overheard.append(sentence)
 
@@ -361,6 +342,8 @@ class Cluster:
         with self._lock:
             self._stopped = True
             self._clock.thaw()
+            for live in self._lives.values():
+                live.begin_to_stop()
             for node in list(self._lives):
                 live = self._lives.pop(node)
                 live.stop()

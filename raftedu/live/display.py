@@ -66,4 +66,6 @@ def cluster_html(cluster: Cluster) -> str:
         cells = "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in _row(cluster, node, status))
         body += f"<tr{style}>{cells}</tr>"
     faults = "".join(f"<pre style='white-space:pre-wrap'>{escape(fault)}</pre>" for fault in _faults(cluster))
-    return f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><small>{escape(_summary(cluster))}</small>{faults}</div>"
+    return (
+        f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><small>{escape(_summary(cluster))}</small>{faults}</div>"
+    )

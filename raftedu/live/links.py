@@ -40,7 +40,8 @@ class Link:
     """
 
     def __init__(
-        self, peer: NodeId, address: str, deliver: Callable[[Message, str], None], failed: Callable[[NodeId, str, str], None], deadline: float,
+        self, peer: NodeId, address: str, deliver: Callable[[Message, str], None],
+        failed: Callable[[NodeId, str, str], None], deadline: float,
     ) -> None:  # fmt: skip
         self.peer, self.address = peer, address
         self._deliver, self._failed, self._deadline = deliver, failed, deadline

@@ -6,8 +6,8 @@ Nodes run in threads of their own and never touch a gRPC object; they `post` wor
 from __future__ import annotations
 
 import asyncio
-import gc
 import concurrent.futures
+import gc
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar

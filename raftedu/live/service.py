@@ -60,9 +60,8 @@ class Service(RaftServicer):
             port: int = self._server.add_insecure_port(address)
         except RuntimeError as error:
             await self.stop()
-            raise LiveError(
-                f"{address} cannot be bound: another program uses it, or it is not an address of this machine; stop that one or choose another"
-            ) from error
+            why = "another program uses it, or it is no address of this machine"
+            raise LiveError(f"{address} cannot be bound: {why}; stop that program or choose another address") from error
         await self._server.start()
         return port
 
@@ -161,9 +160,7 @@ class Service(RaftServicer):
                 which = envelope.WhichOneof("body")
                 if which:
                     open_ += 1
-                    self._host.ask(
-                        request_from_proto(getattr(envelope, which)), lambda answer: loop.call_soon_threadsafe(answered, answer)
-                    )
+                    self._host.ask(request_from_proto(getattr(envelope, which)), lambda answer: loop.call_soon_threadsafe(answered, answer))
         finally:
             ended = True
             if not open_:

@@ -99,9 +99,9 @@ def time_axis(ax: Axes, scene: Scene, paper: Paper) -> None:
         spine.set(color=paper.ink, linewidth=1.0)
 
 
-def bars(ax: Axes, spans: Iterable[tuple[float, float]], low: float, high: float, *, gid: str, zorder: float, **look: Any) -> PolyCollection:
-    """Draw a bar for each (start, end) between `low` and `high`, all as one artist that is found again by its `gid`."""
-    corners = [[(a, low), (a, high), (b, high), (b, low)] for a, b in spans]
+def bars(ax: Axes, boxes: Iterable[Box], *, gid: str, zorder: float, **look: Any) -> PolyCollection:
+    """Draw a bar for each box, all as one artist that is found again by its `gid`."""
+    corners = [[(b.x0, b.y0), (b.x0, b.y1), (b.x1, b.y1), (b.x1, b.y0)] for b in boxes]
     collection = PolyCollection(corners, gid=gid, zorder=zorder, **look)
     return ax.add_collection(collection, autolim=False)  # type: ignore[return-value]
 
@@ -125,31 +125,34 @@ def term_lines(ax: Axes, scene: Scene, paper: Paper, labels: Labels, *, top: flo
     labels.take("line", [labels.line(time, bottom, top) for time in shown])
 
 
-def shade_faults(lanes: Lanes, *, skip: tuple[str, ...] = ()) -> list[tuple[Look, str, int, float, float]]:
-    """Shade the lanes behind each fault; return what is to be written there: look, words, node, start and end."""
+def shade_faults(lanes: Lanes) -> list[tuple[Look, list[str], int, float, float]]:
+    """Shade the lanes behind each fault; return what may be written there: look, choices of words, node, start and end."""
     written = []
-    spans: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    spans: dict[tuple[str, int], list[Box]] = {}
     for kind, node, peers, start, end in fault_lanes(lanes.scene.faults):
-        if node not in lanes or kind in skip:
-            continue
-        spans.setdefault((kind, node), []).append((start, end))
-        some = 0 < len(peers) < len(lanes.scene.trace.nodes) - 1
-        words = f"no link to {', '.join(map(str, peers))}" if some else FAULTS[kind].words
-        written.append((FAULTS[kind], f"{FAULTS[kind].letter} {words}", node, start, end))
-    ground = lanes.paper.ground
-    for (kind, node), times in spans.items():
+        if node in lanes:
+            spans.setdefault((kind, node), []).append(Box(start, end, lanes.y(node) - 0.5, lanes.y(node) + 0.5))
+            written.append((FAULTS[kind], _fault_words(kind, peers, len(lanes.scene.trace.nodes)), node, start, end))
+    for (kind, node), boxes in spans.items():
         look = FAULTS[kind]
-        y = lanes.y(node)
-        edge = mix(look.colour, ground, 0.4)
+        edge = mix(look.colour, lanes.paper.ground, 0.4)
         gid = f"fault:{kind}:{node}"
-        bars(lanes.ax, times, y - 0.5, y + 0.5, gid=gid, zorder=0.2, facecolors=[face(look, lanes.paper)], edgecolors=[edge], linewidths=0, hatch=look.hatch)
+        bars(lanes.ax, boxes, gid=gid, zorder=0.2, facecolors=[face(look, lanes.paper)], edgecolors=[edge], linewidths=0, hatch=look.hatch)
     return written
+
+
+def _fault_words(kind: str, peers: list[int], count: int) -> list[str]:
+    letter, words = FAULTS[kind].letter, FAULTS[kind].words
+    to = ", ".join(map(str, peers))
+    if 0 < len(peers) < count - 1:
+        return [f"{letter} no link to {to}", f"{letter} {to}", letter]
+    return [f"{letter} {words}", letter]
 
 
 def candidate_marks(lanes: Lanes, offset: float) -> bool:
     """Mark who became candidate and when, by a lettered diamond whose right tip stands at that instant."""
     ax, elections = lanes.ax, lanes.scene.elections
-    shown = [(row.start, lanes.y(row.candidate) + offset) for row in elections.itertuples(index=False) if row.candidate in lanes]
+    shown = [(row.start, lanes.y(row.candidate) + offset) for row in elections if row.candidate in lanes]
     if not shown:
         return False
     times, heights = zip(*shown, strict=True)

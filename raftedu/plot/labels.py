@@ -65,11 +65,12 @@ class Labels:
         (self.left, self.right), (self.bottom, self.top) = ax.get_xlim(), ax.get_ylim()
         self.x_per_inch = (self.right - self.left) / (place.width * width)
         self.y_per_inch = (self.top - self.bottom) / (place.height * height)
-        self._taken: dict[Kind, list[Box]] = {"bar": [], "text": [], "line": []}
+        self._taken: dict[Kind, _Places] = {"bar": _Places(), "text": _Places(), "line": _Places()}
 
     def take(self, kind: Kind, boxes: Iterable[Box]) -> None:
         """Mark places as taken by bars, by words or marks, or by thin lines."""
-        self._taken[kind].extend(boxes)
+        for box in boxes:
+            self._taken[kind].add(box)
 
     def line(self, x: float, y0: float, y1: float) -> Box:
         """The place of a thin upright line, with a hair of air on both sides."""
@@ -86,11 +87,10 @@ class Labels:
         **look: Any,
     ) -> Text | None:
         """Write `words` at the first of `spots` with room for them, `within` a bar if one is given; else return None."""
-        taken = np.array([box for kind in avoid for box in self._taken[kind]] or [(np.nan,) * 4])
         for spot in spots:
             box = self._box(words, spot, size, look.get("fontweight") == "bold")
-            if self._inside(box, within) and not _meets(box, taken):
-                self._taken["text"].append(box)
+            if self._inside(box, within) and not any(self._taken[kind].meet(box) for kind in avoid):
+                self._taken["text"].add(box)
                 # Centred by its small letters, a single line looks centred; by its whole height it seems to float.
                 va = "center_baseline" if spot.va == "center" and "\n" not in words else spot.va
                 return self.ax.text(
@@ -116,7 +116,19 @@ class Labels:
         )
 
 
-def _meets(box: Box, taken: np.ndarray) -> bool:
-    """Whether `box` overlaps any taken place; places that are NaN overlap nothing."""
-    x0, x1, y0, y1 = taken.T
-    return bool(np.any((box.x0 < x1) & (box.x1 > x0) & (box.y0 < y1) & (box.y1 > y0)))
+class _Places:
+    """Boxes in one array that grows, so that a hundred labels and a thousand bars cost no time to speak of."""
+
+    def __init__(self) -> None:
+        self._boxes, self._count = np.empty((64, 4)), 0
+
+    def add(self, box: Box) -> None:
+        if self._count == len(self._boxes):
+            self._boxes = np.concatenate([self._boxes, np.empty_like(self._boxes)])
+        self._boxes[self._count] = box
+        self._count += 1
+
+    def meet(self, box: Box) -> bool:
+        """Whether `box` overlaps any of them."""
+        x0, x1, y0, y1 = self._boxes[: self._count].T
+        return bool(np.any((x0 < box.x1) & (x1 > box.x0) & (y0 < box.y1) & (y1 > box.y0)))

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
 from raftedu.plot.canvas import (
-    HEADER, Lanes, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, shade_faults, term_lines, title_above,
+    HEADER, Lanes, bars, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, shade_faults, term_lines, title_above,
 )  # fmt: skip
 from raftedu.plot.labels import Box, Spot
 from raftedu.plot.language import (
     CANDIDATE, HONOURED, LANE, OWN_LEASE, PROMISE, PROMISE_HATCHES, SMALL, TEXT, TWO_LEASES, WAIT, Look, face,
 )  # fmt: skip
-from raftedu.plot.lanes import binding_promise, wait_is_cut
+from raftedu.plot.lanes import Lane, binding_promise, wait_is_cut
 from raftedu.plot.scene import Scene
 from raftedu.plot.words import lease_sentence
 
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_leases", "lease_looks", "plot_leases"]
 
-OWN = (-0.01, 0.45)
+OWN = (0.0, 0.45)
 """A lane is one high, its middle at 0: the node's own lease stands in the upper half, its promises in the lower."""
-TICKS = (-0.01, 0.09)
-PROMISES = (-0.45, -0.07)
+TICKS = (0.0, 0.1)
+PROMISES = (-0.47, -0.05)
 DENSEST_TICKS = 0.08
 """Inches between two renewals; closer ones would be stripes, so then none are drawn."""
 
@@ -75,62 +74,54 @@ def draw_leases(ax: Axes, scene: Scene, *, numbers: bool = True) -> Lanes:
         return lanes
     faults = shade_faults(lanes)
     term_lines(ax, scene, lanes.paper, lanes.labels, top=lanes.top, numbers=numbers)
-    shown = scene.lanes[scene.lanes["node"].isin(scene.nodes)]
-    _draw_promises(lanes, shown[shown["what"] == "promise"])
-    own = [row for row in shown[shown["what"] != "promise"].itertuples(index=False)]
-    for row in own:
-        _draw_own(lanes, row)
+    for what in ("lease", "honoured", "wait", "two leases"):
+        for lane in scene.lanes_with(what):
+            _draw_own(lanes, lane)
+    _draw_promises(lanes)
     _draw_renewals(lanes)
     candidate_marks(lanes, sum(OWN) / 2)
     _draw_lost(lanes)
-    _label_own(lanes, own)
-    _draw_reasons(lanes)
-    for look, words, node, start, end in faults:
-        _label_fault(lanes, look, words, node, start, end)
-    _label_lost(lanes)
-    _label_promises(lanes, shown[shown["what"] == "promise"])
+    _write(lanes, faults)
     return lanes
 
 
 def lease_looks(scene: Scene, lanes: Lanes | None = None) -> list[Look]:
     """The looks that occur, for the legend; faults are not among them, since they say in their place what they are."""
-    present = set(scene.lanes.loc[scene.lanes["node"].isin(scene.nodes), "what"])
     own = OWN_LEASE
     if lanes is None or _ticks(lanes)[0].size:
         own = OWN_LEASE._replace(words="own lease (ticks: renewals)")
     looks = {"lease": own, "promise": PROMISE, "wait": WAIT, "honoured": HONOURED, "two leases": TWO_LEASES}
-    candidates = [CANDIDATE] if scene.elections["candidate"].isin(scene.nodes).any() else []
-    return [look for what, look in looks.items() if what in present] + candidates
+    candidates = [CANDIDATE] if any(election.candidate in scene.nodes for election in scene.elections) else []
+    return [look for what, look in looks.items() if scene.lanes_with(what)] + candidates
 
 
-def _draw_promises(lanes: Lanes, promises: Any) -> None:
-    order = {leader: k for k, leader in enumerate(dict.fromkeys(lanes.scene.lanes.query("what == 'promise'")["leader"]))}
-    paper = lanes.paper
-    for (node, leader), given in promises.groupby(["node", "leader"], sort=False):
+def _draw_promises(lanes: Lanes) -> None:
+    """Draw the promises of each node to each leader as one artist; the hatch tells the leaders apart."""
+    order = {leader: k for k, leader in enumerate(dict.fromkeys(lane.leader for lane in lanes.scene.lanes if lane.what == "promise"))}
+    given: dict[tuple[int, int], list[Box]] = {}
+    for lane in lanes.scene.lanes_with("promise"):
+        given.setdefault((lane.node, lane.leader), []).append(_promise_box(lanes, lane))
+    for (node, leader), boxes in given.items():
         hatch = PROMISE_HATCHES[order[leader] % len(PROMISE_HATCHES)]
-        spots = [_promise_box(lanes, row) for row in given.itertuples(index=False)]
-        corners = [[(b.x0, b.y0), (b.x0, b.y1), (b.x1, b.y1), (b.x1, b.y0)] for b in spots]
-        ax_bars = PolyCollection(
-            corners, gid=f"promise:{node}:{leader}", hatch=hatch, zorder=2, facecolors=[paper.ground], edgecolors=[PROMISE.colour], linewidths=0.9
-        )
-        lanes.ax.add_collection(ax_bars, autolim=False)
-        lanes.labels.take("bar", spots)
+        gid = f"promise:{node}:{leader}"
+        bars(lanes.ax, boxes, gid=gid, zorder=2, hatch=hatch, facecolors=[lanes.paper.ground], edgecolors=[PROMISE.colour], linewidths=0.9)
+        lanes.labels.take("bar", boxes)
 
 
-def _promise_box(lanes: Lanes, promise: Any) -> Box:
+def _promise_box(lanes: Lanes, promise: Lane) -> Box:
     """Where a promise stands in its lane: the rows share the lower half, and one or two of them are equally high."""
-    rows = max(int(lanes.scene.lanes["row"].max()) + 1, 2)
+    rows = max(max(lane.row for lane in lanes.scene.lanes) + 1, 2)
     step = (PROMISES[1] - PROMISES[0]) / rows
     top = lanes.y(promise.node) + PROMISES[1] - promise.row * step
     return Box(promise.start, promise.end, top - 0.88 * step, top)
 
 
-def _own_box(lanes: Lanes, row: Any) -> Box:
+def _own_box(lanes: Lanes, row: Lane) -> Box:
     y = lanes.y(row.node)
     return Box(row.start, row.end, y + OWN[0], y + OWN[1])
 
 
-def _draw_own(lanes: Lanes, row: Any) -> None:
+def _draw_own(lanes: Lanes, row: Lane) -> None:
     """Draw a lease, a wait, a lease to honour or the red of two leases: one rectangle in the upper half of its lane."""
     look = {
         "lease": dict(fc=OWN_LEASE.colour, ec="none", zorder=3),
@@ -147,7 +138,7 @@ def _draw_own(lanes: Lanes, row: Any) -> None:
 def _ticks(lanes: Lanes) -> tuple[np.ndarray, np.ndarray]:
     """When each lease was renewed and in whose lane; nothing if the ticks would stand closer than the eye can tell."""
     scene = lanes.scene
-    leases = [row for row in scene.leases.itertuples(index=False) if row.node in lanes]
+    leases = [row for row in scene.leases if row.node in lanes]
     times = [np.asarray([t for t in row.renewals if t < row.end], dtype=float) for row in leases]
     between = np.concatenate([np.diff(t) for t in times] or [np.empty(0)])
     if between.size and np.median(between) < DENSEST_TICKS * lanes.labels.x_per_inch:
@@ -163,7 +154,7 @@ def _draw_renewals(lanes: Lanes) -> None:
 
 
 def _lost(lanes: Lanes) -> list[Any]:
-    return [row for row in lanes.scene.leases.itertuples(index=False) if row.node in lanes and row.why in _LOST]
+    return [row for row in lanes.scene.leases if row.node in lanes and row.why in _LOST]
 
 
 def _draw_lost(lanes: Lanes) -> None:
@@ -178,27 +169,34 @@ def _draw_lost(lanes: Lanes) -> None:
     lanes.labels.take("text", [Box(row.end, row.end + 0.24 * inch, h - 0.1, h + 0.1) for row, h in zip(lost, y, strict=True)])
 
 
-def _label_own(lanes: Lanes, rows: list[Any]) -> None:
-    write = {"lease": _label_lease, "honoured": _label_honoured, "wait": _label_wait, "two leases": _label_two_leases}
-    for what in ("two leases", "wait", "lease", "honoured"):
-        for row in rows:
-            if row.what == what:
-                write[what](lanes, row)
+def _write(lanes: Lanes, faults: list[tuple[Look, list[str], int, float, float]]) -> None:
+    """Write the labels, the ones that matter most first: they find the best places."""
+    write = {"two leases": _label_two_leases, "wait": _label_wait, "lease": _label_lease, "honoured": _label_honoured}
+    for what, label in write.items():
+        for lane in lanes.scene.lanes_with(what):
+            label(lanes, lane)
+    for wait in lanes.scene.lanes_with("wait"):
+        _draw_reason(lanes, wait)
+    for look, choices, node, start, end in faults:
+        _label_fault(lanes, look, choices, node, start, end)
+    _label_lost(lanes)
+    for promise in lanes.scene.lanes_with("promise"):
+        _label_promise(lanes, promise)
 
 
-def _label_lease(lanes: Lanes, row: Any) -> None:
+def _label_lease(lanes: Lanes, row: Lane) -> None:
     bar = _own_box(lanes, row)
     inside = bar._replace(y0=lanes.y(row.node) + TICKS[1], x0=max(bar.x0, lanes.labels.left))
-    red = lanes.scene.lanes.query("what == 'two leases' and node == @row.node and term == @row.term")["end"]
+    red = [lane.end for lane in lanes.scene.lanes_with("two leases") if (lane.node, lane.term) == (row.node, row.term)]
     spots = [Spot(x + 0.08 * lanes.labels.x_per_inch, (inside.y0 + inside.y1) / 2, "left") for x in (inside.x0, *red)]
     for words in (f"{OWN_LEASE.letter}  term {row.term}", f"{OWN_LEASE.letter} {row.term}", OWN_LEASE.letter):
         if lanes.labels.place(words, spots, size=TEXT, within=inside, avoid=("text",), color="white", fontweight="bold"):
             return
 
 
-def _label_wait(lanes: Lanes, row: Any) -> None:
+def _label_wait(lanes: Lanes, row: Lane) -> None:
     """Write how long a new leader waits: in its box, else beside it, where its lane is still empty."""
-    wait = next(w for w in lanes.scene.waits.itertuples(index=False) if (w.node, w.term) == (row.node, row.term))
+    wait = lanes.scene.waits_for(row)
     length = lanes.scene.length(wait.length)
     if wait_is_cut(wait) and wait.end < lanes.scene.end:
         length = f"{lanes.scene.length(wait.end - wait.start)} of {length}"
@@ -213,7 +211,7 @@ def _label_wait(lanes: Lanes, row: Any) -> None:
     lanes.labels.place(f"waits {length}", beside, avoid=("text", "bar"), bbox=dict(fc=lanes.paper.ground, ec="none", pad=0.5), **look)
 
 
-def _label_honoured(lanes: Lanes, row: Any) -> None:
+def _label_honoured(lanes: Lanes, row: Lane) -> None:
     box = _own_box(lanes, row)
     right = min(box.x1, lanes.labels.right)
     inch, y = lanes.labels.x_per_inch, (box.y0 + box.y1) / 2
@@ -223,7 +221,7 @@ def _label_honoured(lanes: Lanes, row: Any) -> None:
             return
 
 
-def _label_two_leases(lanes: Lanes, row: Any) -> None:
+def _label_two_leases(lanes: Lanes, row: Lane) -> None:
     """Write on the lane above what is red there; one pair is named once."""
     if row.leader in lanes and lanes.y(row.leader) > lanes.y(row.node):
         return
@@ -239,43 +237,42 @@ def _label_two_leases(lanes: Lanes, row: Any) -> None:
     lanes.labels.place(words, spots, size=TEXT, avoid=("text", "bar"), color=lanes.paper.alarm_ink, fontweight="bold")
 
 
-def _draw_reasons(lanes: Lanes) -> None:
-    """Join every wait to the end of the promise that made it necessary."""
-    boxes = {(row.node, row.term): _own_box(lanes, row) for row in lanes.scene.lanes.query("what == 'wait'").itertuples(index=False) if row.node in lanes}
-    for wait in lanes.scene.waits.itertuples(index=False):
-        promise = binding_promise(wait, lanes.scene.promises)
-        if (wait.node, wait.term) in boxes and promise is not None and promise.node in lanes:
-            _draw_reason(lanes, wait, promise, boxes[wait.node, wait.term])
-
-
-def _draw_reason(lanes: Lanes, wait: Any, promise: Any, box: Box) -> None:
-    same = lanes.scene.lanes.query("what == 'promise' and node == @promise.node and leader == @promise.leader and term == @promise.term")
-    given = next(row for row in same.itertuples(index=False) if row.end == promise.until)
-    bar = _promise_box(lanes, given)
-    below = box.y0 > bar.y0
-    y = (bar.y0 + bar.y1) / 2
-    edge = box.y0 if below else box.y1
-    gid = f"because:{wait.node}:{wait.term}"
+def _draw_reason(lanes: Lanes, lane: Lane) -> None:
+    """Join a wait to the end of the promise that made it necessary, and say until when that was given."""
+    promise = binding_promise(lanes.scene.waits_for(lane), lanes.scene.promises)
+    if promise is None or promise.node not in lanes:
+        return
+    given = (promise.node, promise.leader, promise.term, promise.start)
+    bar = next(_promise_box(lanes, p) for p in lanes.scene.lanes_with("promise") if (p.node, p.leader, p.term, p.start) == given)
+    box, y = _own_box(lanes, lane), (bar.y0 + bar.y1) / 2
+    edge = box.y0 if box.y0 > bar.y0 else box.y1
     lanes.ax.plot(
-        [promise.until, box.x1], [y, edge], color=WAIT.colour, lw=2.2, ls=(0, (1.2, 1)), marker="o", markevery=[0], ms=6,
-        zorder=4.2, gid=gid, scalex=False, scaley=False,
+        [bar.x1, box.x1], [y, edge], color=WAIT.colour, lw=2.2, ls=(0, (1.2, 1)), marker="o", markevery=[0], ms=6, zorder=4.2,
+        gid=f"because:{lane.node}:{lane.term}", scalex=False, scaley=False,
     )  # fmt: skip
-    labels, lane = lanes.labels, lanes.y(promise.node)
-    labels.take("line", [labels.line(box.x1, min(y, edge), max(y, edge))])
-    x, high = promise.until + 0.12 * labels.x_per_inch, lane + sum(OWN) / 2
-    words = f"node {promise.node} promised until {lanes.scene.moment(promise.until)}"
-    spots = [Spot(x, high, "left"), Spot(x, y, "left"), Spot(promise.until - 0.12 * labels.x_per_inch, high, "right")]
-    labels.place(words, spots, size=TEXT, color=lanes.paper.warm_ink)
+    lanes.labels.take("line", [lanes.labels.line(box.x1, min(y, edge), max(y, edge))])
+    _label_reason(lanes, promise, y)
 
 
-def _label_fault(lanes: Lanes, look: Look, words: str, node: int, start: float, end: float) -> None:
-    """Say in a shaded stretch what was wrong there: the whole words, else the letter alone."""
-    y, x = lanes.y(node), max(start, lanes.labels.left) + 0.08 * lanes.labels.x_per_inch
-    stretch = Box(start, max(end, x), y - 0.5, y + 0.5)
-    spots = [Spot(x, y + PROMISES[0] / 2, "left"), Spot(x, y + sum(OWN) / 2, "left")]
-    spots.append(Spot(min(end, lanes.labels.right) - 0.08 * lanes.labels.x_per_inch, y + PROMISES[0] / 2, "right"))
-    for text in (words, look.letter):
-        if lanes.labels.place(text, spots, size=TEXT, within=stretch, color=lanes.paper.ink, bbox=dict(fc=face(look, lanes.paper), ec="none", pad=1)):
+def _label_reason(lanes: Lanes, promise: Any, y: float) -> None:
+    until, labels = lanes.scene.moment(promise.until), lanes.labels
+    air, high = 0.12 * labels.x_per_inch, lanes.y(promise.node) + sum(OWN) / 2
+    right, left = Spot(promise.until + air, high, "left"), Spot(promise.until - air, high, "right")
+    look = dict(size=TEXT, color=lanes.paper.warm_ink)
+    for words in (f"node {promise.node} promised until {until}", f"until {until}"):
+        if labels.place(words, [right, Spot(promise.until + air, y, "left"), left], **look):
+            return
+
+
+def _label_fault(lanes: Lanes, look: Look, choices: list[str], node: int, start: float, end: float) -> None:
+    """Say in a shaded stretch what was wrong there: the whole words, else fewer."""
+    y, air = lanes.y(node), 0.08 * lanes.labels.x_per_inch
+    left, right = max(start, lanes.labels.left) + air, min(end, lanes.labels.right) - air
+    low, high = y + PROMISES[0] / 2, y + sum(OWN) / 2
+    spots = [Spot(left, low, "left"), Spot(left, high, "left"), Spot(right, low, "right")]
+    stretch = Box(start, end, y - 0.5, y + 0.5)
+    for words in choices:
+        if lanes.labels.place(words, spots, size=TEXT, within=stretch, color=lanes.paper.ink, bbox=dict(fc=face(look, lanes.paper), ec="none", pad=1)):
             return
 
 
@@ -285,10 +282,9 @@ def _label_lost(lanes: Lanes) -> None:
         lanes.labels.place(_LOST[row.why], [spot], size=TEXT, color=lanes.paper.ink)
 
 
-def _label_promises(lanes: Lanes, promises: Any) -> None:
-    """Say to whom each promise was given, where its bar is long and high enough."""
-    for row in promises.itertuples(index=False):
-        bar = _promise_box(lanes, row)
-        spot = Spot(max(bar.x0, lanes.labels.left) + 0.1 * lanes.labels.x_per_inch, (bar.y0 + bar.y1) / 2, "left")
-        ground = dict(fc=lanes.paper.ground, ec="none", pad=0.6)
-        lanes.labels.place(f"to node {row.leader}", [spot], size=SMALL, within=bar, avoid=("text",), color=lanes.paper.cool_ink, bbox=ground)
+def _label_promise(lanes: Lanes, promise: Lane) -> None:
+    """Say to whom a promise was given, if its bar is long and high enough."""
+    bar = _promise_box(lanes, promise)
+    spot = Spot(max(bar.x0, lanes.labels.left) + 0.1 * lanes.labels.x_per_inch, (bar.y0 + bar.y1) / 2, "left")
+    look = dict(size=SMALL, color=lanes.paper.cool_ink, bbox=dict(fc=lanes.paper.ground, ec="none", pad=0))
+    lanes.labels.place(f"to node {promise.leader}", [spot], within=bar, avoid=("text",), **look)

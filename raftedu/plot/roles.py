@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 
 from raftedu.plot.canvas import (
-    Lanes, bars, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, shade_faults, term_lines, title_above,
+    Lanes, bars, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, term_lines, title_above,
 )  # fmt: skip
 from raftedu.plot.labels import Box, Spot
-from raftedu.plot.language import CANDIDATE, ROLE_LANE, ROLES, TEXT, Look, face
+from raftedu.plot.language import CANDIDATE, FAULTS, ROLE_LANE, ROLES, TEXT, Look, face
+from raftedu.plot.lanes import fault_lanes
 from raftedu.plot.scene import Scene
 from raftedu.plot.words import roles_sentence
 
@@ -27,6 +28,7 @@ __all__ = ["draw_roles", "plot_roles", "role_looks"]
 
 BAR = 0.38
 """Half the height of a bar, in lanes."""
+HAMPERED = ("paused", "clock", "fault")
 
 
 def plot_roles(trace: Trace, *, ax: Axes | None = None, nodes: Iterable[int] | None = None, title: str | None = None) -> Axes:
@@ -61,54 +63,78 @@ def draw_roles(ax: Axes, scene: Scene) -> Lanes:
     if scene.is_empty:
         say_nothing_happened(ax, lanes.paper)
         return lanes
-    shade_faults(lanes, skip=("crashed",))
     term_lines(ax, scene, lanes.paper, lanes.labels, top=lanes.top)
-    roles = scene.roles[scene.roles["node"].isin(scene.nodes)]
-    for (node, role), spans in roles.groupby(["node", "role"], sort=False):
-        _draw_role(lanes, int(node), ROLES[role], role, spans)
+    boxes: dict[tuple[int, str], list[Box]] = {}
+    for row in scene.roles:
+        if row.node in lanes:
+            boxes.setdefault((row.node, row.role), []).append(_box(lanes, row.node, row.start, row.end))
+    for (node, role), spans in boxes.items():
+        _draw_role(lanes, node, role, spans)
+    _draw_hampered(lanes)
     candidate_marks(lanes, 0.0)
-    for row in _stretches(roles):
-        _label_role(lanes, row)
+    for stretch in _stretches(scene.roles):
+        _label_role(lanes, stretch)
     return lanes
 
 
 def role_looks(scene: Scene) -> list[Look]:
     """The roles that occur, for the legend, each with its letter."""
-    present = set(scene.roles.loc[scene.roles["node"].isin(scene.nodes), "role"])
-    if scene.elections["candidate"].isin(scene.nodes).any():
-        present.add("candidate")
+    present = {row.role for row in scene.roles if row.node in scene.nodes}
     return [look if look is CANDIDATE else look._replace(words=f"{look.letter}: {look.words}") for role, look in ROLES.items() if role in present]
 
 
-def _draw_role(lanes: Lanes, node: int, look: Look, role: str, spans: pd.DataFrame) -> None:
-    ground, y = lanes.paper.ground, lanes.y(node)
-    edge = ground if look.filled else look.colour
-    style = "--" if look.dashed else "-"
-    times = list(zip(spans["start"], spans["end"], strict=True))
+def _box(lanes: Lanes, node: int, start: float, end: float) -> Box:
+    return Box(start, end, lanes.y(node) - BAR, lanes.y(node) + BAR)
+
+
+def _draw_role(lanes: Lanes, node: int, role: str, boxes: list[Box]) -> None:
+    look, ground = ROLES[role], lanes.paper.ground
     bars(
-        lanes.ax, times, y - BAR, y + BAR, gid=f"role:{node}:{role}", zorder=2, facecolors=[face(look, lanes.paper)], edgecolors=[edge],
-        linewidths=0.8 if look.hatch else 0, linestyles=style, hatch=look.hatch,
+        lanes.ax, boxes, gid=f"role:{node}:{role}", zorder=2, facecolors=[face(look, lanes.paper)], edgecolors=[ground if look.filled else look.colour],
+        linewidths=0 if look.filled else 0.8, linestyles="--" if look.dashed else "-", hatch=look.hatch,
     )  # fmt: skip
 
 
-def _stretches(roles: pd.DataFrame) -> list[Any]:
-    """The rows of ``roles()``, those that follow on each other in one role as one (a new term is no new word)."""
-    ordered = roles.sort_values(["node", "start"], kind="stable")
-    leads = ordered["role"] == "leader"
-    new = (ordered["role"] != ordered["role"].shift()) | (ordered["node"] != ordered["node"].shift()) | leads
-    merged = ordered.groupby(new.cumsum()).agg(node=("node", "first"), role=("role", "first"), term=("term", "first"), start=("start", "first"), end=("end", "last"))
-    return list(merged.itertuples(index=False))
+def _draw_hampered(lanes: Lanes) -> None:
+    """Hatch a role over while its node was paused or its clock was wrong: it is still what it was, but cannot act on it."""
+    for kind, node, _, start, end in fault_lanes(lanes.scene.faults):
+        if kind in HAMPERED and node in lanes:
+            box, look = _box(lanes, node, start, end), FAULTS[kind]
+            veil = to_rgba(lanes.paper.ground, 0.55)
+            bars(lanes.ax, [box], gid=f"fault:{kind}:{node}", zorder=2.5, facecolors=[veil], edgecolors=[lanes.paper.ink], linewidths=0, hatch=look.hatch)
+            spot = Spot(max(start, lanes.labels.left) + 0.08 * lanes.labels.x_per_inch, lanes.y(node), "left")
+            ground = dict(fc=lanes.paper.ground, ec="none", pad=1)
+            for words in (f"{look.letter} {look.words}", look.letter):
+                if lanes.labels.place(words, [spot], size=TEXT, within=box, avoid=("text",), color=lanes.paper.ink, bbox=ground):
+                    break
+
+
+def _stretches(roles: list[Any]) -> list[Any]:
+    """The rows of ``roles()``, those that follow on each other as one role merged: to follow in a new term is no news."""
+    merged: list[Any] = []
+    for row in sorted(roles, key=lambda row: (row.node, row.start)):
+        last = merged[-1] if merged else None
+        if last and (last.node, last.role) == (row.node, row.role) and row.role != "leader":
+            merged[-1] = last._replace(end=row.end)
+        else:
+            merged.append(row)
+    return merged
 
 
 def _label_role(lanes: Lanes, row: Any) -> None:
+    if row.node not in lanes:
+        return
     look, labels = ROLES[row.role], lanes.labels
     start, end, y = max(row.start, labels.left), min(row.end, labels.right), lanes.y(row.node)
-    words = {"leader": [f"L  term {row.term}", f"L {row.term}", "L"], "crashed": ["× crashed", "×"], "stopped": ["■ stopped", "■"]}
-    ink = "white" if row.role == "leader" else lanes.paper.ink
-    weight = "bold" if row.role == "leader" else "normal"
-    within = Box(start, end, y - 0.5, y + 0.5)
+    choices = [f"L  term {row.term}", f"L {row.term}", "L"] if row.role == "leader" else [f"{look.letter} {look.words}", look.letter]
+    if row.role in ("follower", "candidate"):
+        choices = [look.letter]
+    look_of_text: dict[str, Any] = dict(color=lanes.paper.ink)
+    if row.role == "leader":
+        look_of_text = dict(color="white", fontweight="bold")
+    if not look.filled:
+        look_of_text["bbox"] = dict(fc=lanes.paper.ground, ec="none", pad=1)
     spot = Spot(start + 0.08 * labels.x_per_inch, y, "left")
-    ground = dict(fc=lanes.paper.ground, ec="none", pad=1) if look.hatch and not look.filled else None
-    for text in words.get(row.role, [look.letter]):
-        if labels.place(text, [spot], size=TEXT, within=within, avoid=("text",), color=ink, fontweight=weight, bbox=ground):
+    for words in choices:
+        if labels.place(words, [spot], size=TEXT, within=Box(start, end, y - 0.5, y + 0.5), avoid=("text",), **look_of_text):
             return

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from raftedu.plot.lanes import lanes_of, two_leases
+from raftedu.plot.lanes import TOLERANCE, Lane, TwoLeases, doubled, lanes_of, records
 
 if TYPE_CHECKING:
     from raftedu.trace import Trace
@@ -39,52 +37,62 @@ class Scene:
         return cls(trace, tuple(shown))
 
     @cached_property
-    def leaders(self) -> pd.DataFrame:
-        return self.trace.leaders()
+    def leaders(self) -> list[Any]:
+        return sorted(records(self.trace.leaders()), key=lambda leader: leader.start)
 
     @cached_property
-    def leases(self) -> pd.DataFrame:
-        return self.trace.leases()
+    def leases(self) -> list[Any]:
+        return records(self.trace.leases())
 
     @cached_property
-    def promises(self) -> pd.DataFrame:
-        return self.trace.promises()
+    def promises(self) -> list[Any]:
+        return records(self.trace.promises())
 
     @cached_property
-    def waits(self) -> pd.DataFrame:
-        return self.trace.waits()
+    def waits(self) -> list[Any]:
+        return records(self.trace.waits())
 
     @cached_property
-    def elections(self) -> pd.DataFrame:
-        return self.trace.elections()
+    def elections(self) -> list[Any]:
+        return records(self.trace.elections())
 
     @cached_property
-    def faults(self) -> pd.DataFrame:
-        return self.trace.faults()
+    def faults(self) -> list[Any]:
+        return records(self.trace.faults())
 
     @cached_property
-    def roles(self) -> pd.DataFrame:
-        return self.trace.roles()
+    def roles(self) -> list[Any]:
+        return records(self.trace.roles())
 
     @cached_property
-    def lanes(self) -> pd.DataFrame:
-        """The frame of `lease_lanes`."""
+    def requests(self) -> list[Any]:
+        return records(self.trace.requests())
+
+    @cached_property
+    def lanes(self) -> list[Lane]:
+        """The rows of `lease_lanes`."""
         return lanes_of(self.leases, self.promises, self.waits, self.end)
 
     @cached_property
-    def doubled(self) -> pd.DataFrame:
-        return two_leases(self.leases)
+    def doubled(self) -> list[TwoLeases]:
+        """The rows of `two_leases`."""
+        return doubled(self.leases)
 
     @cached_property
-    def terms(self) -> pd.Series:
-        """When each term was first seen in an election, by term."""
-        begun = pd.concat([frame[["term", "start"]] for frame in (self.elections, self.leaders)])
-        return begun.groupby("term")["start"].min().sort_index()
+    def terms(self) -> dict[int, float]:
+        """When each term was first seen in an election, in the order of the terms."""
+        begun: dict[int, float] = {}
+        for row in (*self.elections, *self.leaders):
+            begun[row.term] = min(row.start, begun.get(row.term, row.start))
+        return dict(sorted(begun.items()))
+
+    def lanes_with(self, what: str) -> list[Lane]:
+        """Those rows of `lanes` that say `what`, in the lanes shown."""
+        return [lane for lane in self.lanes if lane.what == what and lane.node in self.nodes]
 
     def waits_for(self, leader: Any) -> Any | None:
         """The wait (a row of ``waits()``) that a leader went through, or None if it had none to speak of."""
-        rows = self.waits[(self.waits["node"] == leader.node) & (self.waits["term"] == leader.term) & (self.waits["length"] > 1e-6)]
-        return next(rows.itertuples(index=False), None)
+        return next((w for w in self.waits if (w.node, w.term) == (leader.node, leader.term) and w.length > TOLERANCE), None)
 
     @property
     def is_empty(self) -> bool:

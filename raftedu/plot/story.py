@@ -123,7 +123,8 @@ def _shade_gaps(ax: Axes, scene: Scene, paper: Paper, labels: Labels) -> None:
     if not found:
         return
     face = mix(WAIT.colour, paper.ground, 0.2)
-    bars(ax, found, labels.bottom, labels.top, gid="no lease", zorder=0.3, facecolors=[face], edgecolors="none", linewidths=0)
+    boxes = [Box(start, end, labels.bottom, labels.top) for start, end in found]
+    bars(ax, boxes, gid="no lease", zorder=0.3, facecolors=[face], edgecolors="none", linewidths=0)
     longest = max(found, key=lambda gap: gap[1] - gap[0])
     for start, end in sorted(found, key=lambda gap: gap != longest):
         length = f"{scene.length(end - start)}{' so far' if end >= scene.end else ''}"
@@ -146,7 +147,6 @@ def _label_gap(labels: Labels, choices: list[str], inside: Box, paper: Paper, *,
 
 def _unanswered(scene: Scene, start: float, end: float) -> str:
     """What no client got between two leases; said only if it is true, since a wrong rule may have answered."""
-    requests = scene.trace.requests()
-    answered = requests[(requests["outcome"] == "success") & (requests["end"] > start) & (requests["end"] < end)]
-    silent = [op for op in ("SET", "GET") if not (answered["op"] == op).any()]
+    answered = {request.op for request in scene.requests if request.outcome == "success" and start < request.end < end}
+    silent = [op for op in ("SET", "GET") if op not in answered]
     return ", ".join(f"no {op}" for op in silent) or "no lease"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from raftedu.plot.lanes import TOLERANCE, binding_promise, wait_is_cut
 from raftedu.plot.scene import Scene
 
@@ -24,11 +22,11 @@ def lease_sentence(scene: Scene) -> str:
     """Return what the lease picture shows, in a sentence or two."""
     if scene.is_empty:
         return NOTHING
-    if len(scene.doubled):
+    if scene.doubled:
         return _two_leases(scene)
-    if not len(scene.leaders):
+    leaders = scene.leaders
+    if not leaders:
         return _nobody(scene)
-    leaders = list(scene.leaders.sort_values("start", kind="stable").itertuples(index=False))
     if len(leaders) == 1:
         return _one_leader(scene, leaders[0])
     if len(leaders) == 2:
@@ -40,7 +38,7 @@ def roles_sentence(scene: Scene) -> str:
     """Return what the roles picture shows, in a sentence or two."""
     if scene.is_empty:
         return NOTHING
-    leaders = list(scene.leaders.sort_values("start", kind="stable").itertuples(index=False))
+    leaders = scene.leaders
     if not leaders:
         return _nobody(scene)
     if len(leaders) > 3:
@@ -52,7 +50,7 @@ def roles_sentence(scene: Scene) -> str:
 
 
 def _two_leases(scene: Scene) -> str:
-    first = next(scene.doubled.itertuples(index=False))
+    first = scene.doubled[0]
     more = len(scene.doubled) - 1
     again = "" if not more else f" It happens {more} more time{'' if more == 1 else 's'}."
     return (
@@ -65,15 +63,14 @@ def _nobody(scene: Scene) -> str:
     fought = len(scene.elections)
     if not fought:
         return "Nobody leads: no election has begun."
-    running = (scene.elections["outcome"] == "open").any()
+    running = any(election.outcome == "open" for election in scene.elections)
     won = "none won yet" if running else "none won"
     return f"Nobody leads: {_count(fought, 'election')}, {won}."
 
 
 def _fruitless(scene: Scene) -> str:
     """A remark on the terms whose election nobody won."""
-    outcomes = scene.elections.groupby("term")["outcome"].agg(set)
-    lost = sum(outcome == {"lost"} for outcome in outcomes)
+    lost = len({e.term for e in scene.elections} - {e.term for e in scene.elections if e.outcome != "lost"})
     return f" {_count(lost, 'term')} brought no leader." if lost else ""
 
 
@@ -96,7 +93,7 @@ def _handover(scene: Scene, old: Any, new: Any) -> str:
 
 def _many(scene: Scene, leaders: list[Any]) -> str:
     opening = f"{len(leaders)} leaders one after the other."
-    waits = [wait for wait in scene.waits.itertuples(index=False) if wait.length > TOLERANCE]
+    waits = [wait for wait in scene.waits if wait.length > TOLERANCE]
     if not waits:
         return f"{opening} None had to wait for a lease before its own."
     longest = max(waits, key=lambda wait: wait.length)
@@ -140,18 +137,16 @@ def _fate(scene: Scene, leader: Any, until: float | None = None) -> str:
 
 
 def _fault_of(scene: Scene, leader: Any, until: float) -> str:
-    during = scene.faults[(scene.faults["start"] <= until) & (scene.faults["end"] > leader.start)]
-    own = set(during.loc[during["node"] == leader.node, "kind"])
-    if "paused" in own:
+    during = [fault for fault in scene.faults if fault.start <= until and fault.end > leader.start]
+    if any(fault.kind == "paused" and fault.node == leader.node for fault in during):
         return "paused"
-    links = during[during["kind"] == "link"]
-    lost = {*links.loc[links["node"] == leader.node, "peer"], *links.loc[links["peer"] == leader.node, "node"]}
+    ends = [{fault.node, fault.peer} for fault in during if fault.kind == "link"]
+    lost = {node for end in ends if leader.node in end for node in end} - {leader.node}
     return "cut off" if len(lost) >= len(scene.trace.nodes) / 2 else ""
 
 
-def _of_leader(frame: pd.DataFrame, leader: Any) -> Any | None:
-    rows = frame[(frame["node"] == leader.node) & (frame["term"] == leader.term)]
-    return next(rows.itertuples(index=False), None)
+def _of_leader(rows: list[Any], leader: Any) -> Any | None:
+    return next((row for row in rows if (row.node, row.term) == (leader.node, leader.term)), None)
 
 
 def _count(number: int, noun: str) -> str:

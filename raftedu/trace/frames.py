@@ -17,6 +17,9 @@ __all__ = ["commits", "elections", "faults", "leaders", "requests", "roles", "wh
 
 Spanned = list[dict[str, Any]]
 
+_INPUTS = ("received", "timer_fired", "client_request", "persisted")
+"""Each of these lines begins what a node does about one input."""
+
 
 def why_lost(row: Row) -> str | None:
     """Return why a leader leads no longer after this event, ``None`` if it still does."""
@@ -79,32 +82,38 @@ def roles(rows: pd.DataFrame, walk: Iterable[Row], end: float) -> Spanned:
     lives = [(row.time, row.node, row.ends, row.term, row.role) for row in walk if row.ends or row.event == "started"]
     kept = rows[~rows["event"].isin({"started", *ENDS})]
     by_node = kept.groupby("node")
-    changed = kept[(kept["role"] != by_node["role"].shift()) | (kept["term"] != by_node["term"].shift())]
-    steps = [(row.time, row.node, None, row.term, row.role) for row in changed.itertuples()]
+    changed = (kept["role"] != by_node["role"].shift()) | (kept["term"] != by_node["term"].shift())
+    number = kept["event"].isin(_INPUTS).groupby(kept["node"]).cumsum()
+    steps = [(row.time, row.node, None, row.term, row.role, n) for row, n in zip(kept[changed].itertuples(), number[changed], strict=True)]
     return _role_spans(_in_order(lives, steps), end)
 
 
 def _in_order(lives: list[Any], steps: list[Any]) -> list[Any]:
     """Return both, by time; at one instant a node's life begins or ends before it changes its role."""
-    return sorted([(*life, True) for life in lives] + [(*step, False) for step in steps], key=lambda item: (item[0], not item[5]))
+    return sorted([*((*life, None) for life in lives), *steps], key=lambda item: (item[0], item[5] is not None))
 
 
 def _role_spans(steps: list[Any], end: float) -> Spanned:
     spans, dead = Spans(), set[int]()
-    for time, node, ended, term, role, is_life in steps:
-        if node in dead and not is_life:
+    for time, node, ended, term, role, number in steps:
+        if number is None:
+            (dead.add if ended else dead.discard)(node)
+        elif node in dead:
             continue
-        dead.add(node) if ended else dead.discard(node)
-        _turn(spans, time, node, ended or role, term)
+        _turn(spans, time, node, ended or role, term, number)
     return [span for span in spans.finish(end=end) if span["end"] > span["start"] or span["start"] == end]
 
 
-def _turn(spans: Spans, time: float, node: int, role: str, term: int) -> None:
+def _turn(spans: Spans, time: float, node: int, role: str, term: int, number: int | None) -> None:
     now = spans.open.get(node)
     if now is not None and (now["role"], now["term"]) == (role, term):
         return
+    if now is not None and number is not None and now["number"] == number and now["role"] != "leader":
+        # Still the same input: a new role and a new term are two lines, what lies between them never was.
+        now |= {"role": role, "term": term}
+        return
     spans.close(node, end=time)
-    spans.start(node, node=node, role=role, term=term, start=time)
+    spans.start(node, node=node, role=role, term=term, start=time, number=number)
 
 
 def faults(walk: Iterable[Row], end: float) -> Spanned:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from raftedu.core.messages import AppendEntries, AppendReply, RequestVote, VoteReply
+from raftedu.core.outputs import Answer
 from raftedu.core.types import Entry
 from raftedu.live.proto import RaftServicer, RaftStub, add_RaftServicer_to_server, messages
 
@@ -151,6 +152,11 @@ def test_keys_and_values_are_any_text(text):
 def test_each_message_mirrors_the_core(ours, theirs):
     on_the_wire = set(getattr(messages, theirs).DESCRIPTOR.fields_by_name)
     assert on_the_wire - {"msg"} == set(ours._fields)
+
+
+def test_a_reply_carries_all_that_the_core_answers():
+    names = {"client": "client_id", "request": "request_id"}
+    assert set(messages.ClientReply.DESCRIPTOR.fields_by_name) == {names.get(field, field) for field in Answer._fields}
 
 
 # ---------------------------------------------------------------- stubs made at the root, beside ours
