@@ -58,9 +58,8 @@ class Story:
     def start(self, time: float, node: int, incarnation: int = 1, **restored: Any) -> None:
         known = {"term": 0, "voted_for": None, "last_index": 0, "last_term": 0, "promise_until": 0.0} | restored
         self.promised[node] = known["promise_until"]
-        self.say(
-            time, node, "started", incarnation=incarnation, utc_zero="2025-01-01T00:00:00Z", pace=1.0, config=CONFIG, restored=known, now=time,
-        )  # fmt: skip
+        run = {"incarnation": incarnation, "utc_zero": "2025-01-01T00:00:00Z", "pace": 1.0}
+        self.say(time, node, "started", **run, config=CONFIG, restored=known, now=time)
 
     def become(self, time: float, node: int, role: Role, why: str) -> None:
         old, self.role[node] = self.role[node], role
@@ -107,7 +106,8 @@ class Story:
         return wait_until
 
     def heartbeat(
-        self, time: float, leader: int, last: int, slow: int | None = None, away: tuple[int, ...] = (), entries: tuple[Entry, ...] = (), renews: bool = True,
+        self, time: float, leader: int, last: int, slow: int | None = None, away: tuple[int, ...] = (),
+        entries: tuple[Entry, ...] = (), renews: bool = True,
     ) -> None:  # fmt: skip
         """A round sent at ``time``; it arrives 0.01 later (``slow``: 0.02), and 0.02 after the sending a majority has answered."""
         self.round += 1

@@ -50,7 +50,7 @@ def _write(s: State, request: ClientRequest, now: Seconds) -> None:
         _refuse(s, request, now)
     elif not _was_applied(s, request, now):
         index = s.appended.get((request.client, request.request)) if request.client else None
-        if index is None:
+        if index is None or s.log.last_term != s.term:  # an older entry alone would never commit (§5.4.2); a copy takes effect once
             index = append(s, [Entry(s.term, SET, request.key, request.value, request.client, request.request)])
             if request.client:
                 s.appended[request.client, request.request] = index

@@ -12,12 +12,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from raftedu.core.rules import RULES, Rules
-from raftedu.core.types import Role
+from raftedu.core.types import Entry, Role
 from raftedu.core.views import Adopted, Campaign, NewLeader, Progress, Result
 
 __all__ = ["RuleError", "guarded"]
 
 Check = Callable[[Any], bool]
+INFINITY = float("inf")
 
 
 class RuleError(Exception):
@@ -56,6 +57,14 @@ def _is_adopted(value: Any) -> bool:
     return isinstance(value, Adopted) and _is_index(value.term) and isinstance(value.role, Role) and _or_none(_is_int)(value.voted_for)
 
 
+def _is_range(value: Any) -> bool:
+    return _is_pair(_is_number)(value) and 0 <= value[0] <= value[1] < INFINITY
+
+
+def _are_entries(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(entry, Entry) for entry in value)
+
+
 def _is_new_leader(value: Any) -> bool:
     if not isinstance(value, NewLeader) or not _is_index(value.keep_log_to):
         return False
@@ -74,12 +83,12 @@ TRUTH = ("True or False", _is_bool)
 INDEX = ("an index, an int from 0", _is_index)
 MOMENT = ("a number of seconds", _is_number)
 RETURNS: dict[str, tuple[str, Check]] = {
-    "election_timeout_range": ("a pair (low, high) of seconds", _is_pair(_is_number)),
+    "election_timeout_range": ("a pair (low, high) of seconds, 0 <= low <= high", _is_range),
     "start_election": ("Campaign(term, voted_for), or None not to campaign", _or_none(_is_campaign)),
     "on_higher_term": ("Adopted(term, role, voted_for)", _is_adopted),
     "reply_term": ("a term, an int from 0", _is_index),
     "become_leader": ("NewLeader(...)", _is_new_leader),
-    "merged_log": ("a tuple of entries", lambda value: isinstance(value, tuple | list)),
+    "merged_log": ("a tuple of entries", _are_entries),
     "acknowledged_index": ("an index, or None to refuse", _or_none(_is_index)),
     "entries_to_send": ("a pair (first, last) of indexes", _is_pair(_is_int)),
     "after_append_reply": ("Progress(next_index, match_index)", lambda p: isinstance(p, Progress) and all(map(_is_int, p))),
@@ -122,10 +131,19 @@ def _guard(name: str, rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
             raise RuleError(name, view, f"{name} returned None; did you forget `return`? It must return {words}")
         if not is_right(answer):
             raise RuleError(name, view, f"{name} returned {answer!r:.200}; it must return {words}")
+        forgotten = _forgotten_peers(answer, view)
+        if forgotten:
+            raise RuleError(name, view, f"{name} returned {answer!r:.200}; it must name every peer, and node {forgotten[0]} is missing")
         return answer
 
     call.__guards__ = name  # type: ignore[attr-defined]
     return call
+
+
+def _forgotten_peers(answer: Any, view: Any) -> list[Any]:
+    if not isinstance(answer, NewLeader):
+        return []
+    return [peer for peer in view.peers if peer not in answer.next_index or peer not in answer.match_index]
 
 
 def _hint(error: Exception, view: Any) -> str:

@@ -6,6 +6,7 @@ from raftedu.core.answers import apply_committed
 from raftedu.core.leases import forget_old_rounds, note_answer, promise, renew
 from raftedu.core.messages import AppendEntries, AppendReply
 from raftedu.core.state import State, arm_election_timer, say, send, set_role
+from raftedu.core.terms import step_down
 from raftedu.core.types import Entry, Index, NodeId, Role, Seconds
 from raftedu.core.views import (
     AckView,
@@ -76,6 +77,8 @@ def on_append_entries(s: State, m: AppendEntries, now: Seconds, msg: str) -> Non
     if not follows:
         _refuse(s, m, msg, _why_not_followed(s, m))
         return
+    if s.role == Role.LEADER:  # only a wrong rule lets a leader follow another of its term; its clients still get their answer
+        step_down(s, now, f"node {m.sender} leads term {m.term}", "lease_given_up")
     set_role(s, Role.FOLLOWER, f"node {m.sender} leads term {m.term}")
     s.leader = m.sender
     if s.rules.resets_election_timer(ResetView("AppendEntries", granted=False, from_leader=True)):
@@ -110,7 +113,7 @@ def _merge(s: State, m: AppendEntries) -> None:
     same = 0
     while same < min(len(mine), len(merged)) and mine[same] == merged[same]:
         same += 1
-    keep = prev + same
+    keep = min(prev + same, s.log.last_index)  # a wrong rule may have accepted what leaves a gap
     if keep < s.log.last_index:
         s.log.cut_after(keep)
         s.saved_index = min(s.saved_index, keep)
@@ -176,7 +179,8 @@ def try_commit(s: State, now: Seconds) -> None:
     """Commit what a majority holds, if the wait for the old lease is over [R7]."""
     if not s.rules.may_commit_now(CommitTimeView(now, s.wait_until)):
         return
-    match = {**s.match_index, s.node: s.saved_index}
+    # Nobody can hold more of this leader's log than there is; a follower that claims so (a wrong rule) is not believed that far.
+    match = {node: min(index, s.log.last_index) for node, index in {**s.match_index, s.node: s.saved_index}.items()}
     view = CommitView(s.term, s.commit_index, match, s.config.majority, s.log.last_index, s.log.terms)
     _commit(s, s.rules.leader_commit_index(view), "leader", {"matches": [list(item) for item in match.items()]})
 

@@ -22,7 +22,8 @@ the first line their names. Three readers are served by one file:
 - `pandas.read_csv("logs_node_2/dump.txt", sep="\\t")`, with no further options
 - `raftedu.read_dump("logs_node_*")`, which knows what the events mean
 
-A last line without its newline was being written when the process died; readers leave it out, and the node cuts it off when it starts again.
+A last line without its newline was being written when the process died; readers leave it
+out, and the node cuts it off when it starts again.
 
 | column | what |
 | --- | --- |
@@ -43,8 +44,8 @@ _COLUMNS = {
 }
 
 _FACTS = """
-Moments among the facts (`wait_until`, `expiry`, `until`, `now`, ...) are on the node's own clock, with all their digits; without an injected
-drift that is the clock of `time`. `msg` is an id of a message, unique in the run. A fact with `?` is not always there.
+Moments among the facts (`wait_until`, `expiry`, `until`, `now`, ...) are on the node's own clock, with all their digits; without an
+injected drift that is the clock of `time`. `msg` is an id of a message, unique in the run. A fact with `?` is not always there.
 """
 
 _COURSE = """

@@ -94,7 +94,7 @@ def _check_header(head: bytes, path: Path) -> None:
     whole = b"\n" in head
     ours = HEADER.rstrip(b"\n")
     if first != ours if whole else not HEADER.startswith(first):
-        raise DumpError(f"the first line is not the header of a raftedu dump.txt ({ours[:21].decode()!r}...); is this another program's file?", path, 1)
+        raise DumpError("the first line is not the header of a raftedu dump.txt; is this another program's file?", path, 1)
 
 
 def last_line(path: Path) -> tuple[int, bytes]:
@@ -121,7 +121,7 @@ def _newline_before(file: BinaryIO, end: int) -> int:
 
 
 def parse_line(line: bytes, path: Path, number: int | None) -> list[str]:
-    """Return the ten fields of a line, or raise a `DumpError` that says what is wrong with it (``number`` from 1, ``None`` for the last)."""
+    """Return the ten fields of a line, or raise a `DumpError` that says what is wrong (``number`` from 1, ``None``: the last)."""
     wrong = _what_is_wrong(line)
     if wrong:
         number = number or path.read_bytes().count(b"\n")

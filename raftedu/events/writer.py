@@ -147,7 +147,8 @@ class DumpWriter:
                 written = self._file.write(self._buffer)
                 del self._buffer[:written]
         except OSError as error:
-            raise DumpError(f"cannot be written ({error.strerror}); make room or check the disk, then restart node {self.node}", self.path) from error
+            advice = f"make room or check the disk, then restart node {self.node}"
+            raise DumpError(f"cannot be written ({error.strerror}); {advice}", self.path) from error
 
     def close(self) -> None:
         """Flush and close the file. Closing twice is harmless."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raftedu.core.node import Status
@@ -41,7 +42,12 @@ def _row(cluster: Cluster, node: NodeId, status: Status | None) -> tuple[str, ..
 
 def _summary(cluster: Cluster) -> str:
     state = "stopped" if cluster.stopped else "frozen" if cluster.frozen else "running"
-    return f"{len(cluster.nodes)} nodes, {state} at {cluster.now:.2f} s, pace {cluster.pace:g}, files in {cluster.folder}"
+    return f"{len(cluster.nodes)} nodes, {state} at {cluster.now:.2f} s, pace {cluster.pace:g}, files in {_short(cluster.folder)}"
+
+
+def _short(folder: Path) -> str:
+    """Return the folder as a person in the working directory would type it."""
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def _faults(cluster: Cluster) -> list[str]:

@@ -33,6 +33,7 @@ from raftedu.live.storage import FileStorage, Storage, StorageError
 __all__ = ["Answered", "Listener", "LiveNode"]
 
 Listener: TypeAlias = Callable[[NodeId, Seconds, str, Say], None]
+_WHY = {"stop": "its owner asked for it", "crash": "its power was cut"}
 Answered: TypeAlias = Callable[[Answer | None], object]
 
 
@@ -256,7 +257,7 @@ class LiveNode:
             self._driver.begin()
             while not self._ending:
                 self._driver.turn()
-            self._driver.write("crashed" if self._ending == "crash" else "stopped", None, {"why": self._ending})
+            self._driver.write("crashed" if self._ending == "crash" else "stopped", None, {"why": _WHY[self._ending]})
         except BaseException as error:  # noqa: BLE001 - a rule or handler failed: this node stops, the kernel goes on
             self._fail(error)
         finally:

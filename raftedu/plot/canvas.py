@@ -7,6 +7,7 @@ matplotlib: whatever a picture needs, it says to its own artists.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,18 +15,35 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from raftedu.plot.labels import Box, Labels, Spot, text_width
-from raftedu.plot.language import CANDIDATE, FAULTS, TEXT, TITLE, WIDTH, Look, Paper, face, mix
 from raftedu.plot.lanes import fault_lanes
+from raftedu.plot.language import CANDIDATE, FAULTS, TEXT, TITLE, WIDTH, Look, Paper, face, mix
 from raftedu.plot.scene import Scene
 
-__all__ = ["Lanes", "bars", "candidate_marks", "legend", "own_figure", "say_nothing_happened", "shade_faults", "term_lines", "time_axis", "title_above"]
+__all__ = [
+    "Lanes",
+    "bars",
+    "candidate_marks",
+    "legend",
+    "legend_rows",
+    "own_figure",
+    "say_nothing_happened",
+    "settle",
+    "shade_faults",
+    "term_lines",
+    "time_axis",
+    "title_above",
+    "title_lines",
+]
 
 LEFT, RIGHT = 1.05, 0.2
 """Inches beside the axes of our own figures."""
@@ -63,10 +81,8 @@ class Lanes:
         ax.set_yticks(list(self._y.values()), [f"node {node}" for node in self._y], fontsize=TEXT, color=ink, parse_math=False)
         ax.tick_params(axis="y", length=0)
         between = [[(0, y + 0.5), (1, y + 0.5)] for y in range(count if self._y else 0)]
-        ax.add_collection(
-            LineCollection(between, colors=[mix(ink, self.paper.ground, 0.12)], linewidths=0.8, transform=ax.get_yaxis_transform(), zorder=0.4),
-            autolim=False,
-        )
+        hair: dict[str, Any] = dict(colors=[mix(ink, self.paper.ground, 0.12)], linewidths=0.8, zorder=0.4)
+        ax.add_collection(LineCollection(between, transform=ax.get_yaxis_transform(), **hair), autolim=False)
         time_axis(ax, self.scene, self.paper)
 
 
@@ -89,7 +105,8 @@ def time_axis(ax: Axes, scene: Scene, paper: Paper) -> None:
     """Give `ax` the span of the trace as its limits, few ticks and a name; no frame but the axis itself."""
     pad = 0.02 * max(scene.end - scene.start, 1e-9)
     ax.set_xlim(scene.start - pad, max(scene.end, scene.start + pad))
-    ax.xaxis.set_major_locator(MaxNLocator(7, integer=not scene.in_seconds))
+    # Panels that share this axis share its locator and formatter too.
+    ax.xaxis.set_major_locator(NullLocator() if scene.is_empty else MaxNLocator(7, integer=not scene.in_seconds))
     ax.xaxis.set_major_formatter(ScalarFormatter(useOffset=False, useMathText=False))
     ax.tick_params(axis="x", labelsize=TEXT, color=paper.ink, labelcolor=paper.ink, length=4, width=1.0)
     ax.set_xlabel("protocol seconds" if scene.in_seconds else "steps (this dump has no times)", fontsize=TEXT, color=paper.ink)
@@ -158,11 +175,33 @@ def candidate_marks(lanes: Lanes, offset: float) -> bool:
     times, heights = zip(*shown, strict=True)
     left = ax.transData + ScaledTranslation(-9 / 72, 0, ax.get_figure(root=True).dpi_scale_trans)
     ground = lanes.paper.ground
-    ax.scatter(times, heights, s=300, marker="D", c=CANDIDATE.colour, edgecolors=[ground], linewidths=1.0, zorder=5, transform=left, gid="candidates")
-    ax.scatter(times, heights, s=60, marker=f"$\\mathbf{{{CANDIDATE.letter}}}$", c="#1A1A1A", linewidths=0, zorder=5.1, transform=left)
+    diamond: dict[str, Any] = dict(s=300, marker="D", c=CANDIDATE.colour, edgecolors=[ground], linewidths=1.0)
+    letter: dict[str, Any] = dict(s=60, marker=_letter_path(CANDIDATE.letter), c="#1A1A1A", linewidths=0)
+    ax.scatter(times, heights, zorder=5, transform=left, gid="candidates", **diamond)
+    ax.scatter(times, heights, zorder=5.1, transform=left, **letter)
     inch = lanes.labels.x_per_inch
     lanes.labels.take("text", [Box(x - 0.29 * inch, x, y - 0.12, y + 0.12) for x, y in shown])
     return True
+
+
+@lru_cache(maxsize=8)
+def _letter_path(letter: str) -> Path:
+    """The outline of a bold letter about its middle, so that a hundred of them are one artist."""
+    outline = TextPath((0, 0), letter, prop=FontProperties(weight="bold"), usetex=False)
+    extent = outline.get_extents()
+    middle = ((extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2)
+    return Path(outline.vertices - middle, outline.codes)
+
+
+def settle(ax: Axes, words: str, looks: Sequence[Look]) -> None:
+    """Give somebody's axes its title and legend and let his layout make room for them, before labels are measured."""
+    paper = Paper.of(ax)
+    title_above(ax, words, paper)
+    legend(ax, looks, paper)
+    figure = ax.get_figure(root=True)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
 
 
 def title_lines(words: str, inches: float) -> str:
@@ -235,5 +274,3 @@ def say_nothing_happened(ax: Axes, paper: Paper) -> None:
     """An empty trace is a picture too: it says so in its middle."""
     ax.set_yticks([])
     ax.text(0.5, 0.5, "nothing happened yet", transform=ax.transAxes, ha="center", va="center", fontsize=TITLE, color=paper.ink)
-
-

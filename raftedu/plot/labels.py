@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextToPath
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font, LoadFlags
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Box", "Labels", "Spot", "text_width"]
 
 Kind = Literal["bar", "text", "line"]
-
-_MEASURE = TextToPath()
-_REFERENCE = 100.0
-"""Points at which words are measured; widths grow in proportion."""
 
 
 class Box(NamedTuple):
@@ -46,13 +42,19 @@ class Spot(NamedTuple):
 
 def text_width(words: str, size: float, bold: bool = False) -> float:
     """Return the width of one or more lines of text, in inches, in the font that the picture will use."""
-    return max(_measured(line, bold) for line in words.split("\n")) * size / _REFERENCE / 72
+    return max(sum(_advance(letter, bold) for letter in line) for line in words.split("\n")) * size / 72
 
 
-@lru_cache(maxsize=4096)
-def _measured(line: str, bold: bool) -> float:
-    font = FontProperties(weight="bold" if bold else "normal", size=_REFERENCE)
-    return float(_MEASURE.get_text_width_height_descent(line, font, ismath=False)[0])
+@lru_cache(maxsize=1024)
+def _advance(letter: str, bold: bool) -> float:
+    """How far a letter moves the pen, in ems; kerning is left out, since it only brings letters closer."""
+    font = _font(bold)
+    font.set_size(100.0, 72)
+    return float(font.load_char(ord(letter), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 100
+
+
+def _font(bold: bool) -> FT2Font:
+    return get_font(findfont(FontProperties(weight="bold" if bold else "normal")))
 
 
 class Labels:
@@ -93,9 +95,8 @@ class Labels:
                 self._taken["text"].add(box)
                 # Centred by its small letters, a single line looks centred; by its whole height it seems to float.
                 va = "center_baseline" if spot.va == "center" and "\n" not in words else spot.va
-                return self.ax.text(
-                    spot.x, spot.y, words, ha=spot.ha, va=va, fontsize=size, linespacing=1.02, clip_on=True, parse_math=False, zorder=6, **look
-                )
+                fixed: dict[str, Any] = dict(fontsize=size, linespacing=1.02, clip_on=True, parse_math=False, zorder=6)
+                return self.ax.text(spot.x, spot.y, words, ha=spot.ha, va=va, **fixed, **look)
         return None
 
     def _box(self, words: str, spot: Spot, size: float, bold: bool) -> Box:

@@ -16,13 +16,36 @@ from matplotlib.patches import Rectangle
 from matplotlib.transforms import ScaledTranslation
 
 from raftedu.plot.canvas import (
-    HEADER, Lanes, bars, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, shade_faults, term_lines, title_above,
-)  # fmt: skip
+    HEADER,
+    Lanes,
+    bars,
+    candidate_marks,
+    legend,
+    legend_rows,
+    own_figure,
+    say_nothing_happened,
+    settle,
+    shade_faults,
+    term_lines,
+    title_above,
+)
 from raftedu.plot.labels import Box, Spot
-from raftedu.plot.language import (
-    CANDIDATE, HONOURED, LANE, OWN_LEASE, PROMISE, PROMISE_HATCHES, SMALL, TEXT, TWO_LEASES, WAIT, Look, face,
-)  # fmt: skip
 from raftedu.plot.lanes import Lane, binding_promise, wait_is_cut
+from raftedu.plot.language import (
+    CANDIDATE,
+    HONOURED,
+    LANE,
+    OWN_LEASE,
+    PROMISE,
+    PROMISE_HATCHES,
+    SMALL,
+    TEXT,
+    TWO_LEASES,
+    WAIT,
+    Look,
+    face,
+    mix,
+)
 from raftedu.plot.scene import Scene
 from raftedu.plot.words import lease_sentence
 
@@ -37,6 +60,9 @@ TICKS = (0.0, 0.1)
 PROMISES = (-0.47, -0.05)
 DENSEST_TICKS = 0.08
 """Inches between two renewals; closer ones would be stripes, so then none are drawn."""
+
+NARROWEST_HATCH = 0.2
+"""Inches of an average promise, below which it is tinted."""
 
 _LOST = {"expired": "runs out", "given up": "given up", "stepped down": "steps down"}
 
@@ -60,6 +86,8 @@ def plot_leases(trace: Trace, *, ax: Axes | None = None, nodes: Iterable[int] | 
     if ax is None:
         height = LANE * max(len(scene.nodes), 1) + 0.3
         _, (ax,) = own_figure([height], title=sentence, legend_rows=legend_rows(lease_looks(scene)))
+    else:
+        settle(ax, sentence, lease_looks(scene))
     lanes = draw_leases(ax, scene)
     title_above(ax, sentence, lanes.paper)
     legend(ax, lease_looks(scene, lanes), lanes.paper)
@@ -101,17 +129,20 @@ def _draw_promises(lanes: Lanes) -> None:
     given: dict[tuple[int, int], list[Box]] = {}
     for lane in lanes.scene.lanes_with("promise"):
         given.setdefault((lane.node, lane.leader), []).append(_promise_box(lanes, lane))
+    widths = [box.x1 - box.x0 for boxes in given.values() for box in boxes]
+    # In bars this narrow no hatch is seen, and drawing it would take most of the time; a tint says as much.
+    narrow = bool(widths) and np.median(widths) < NARROWEST_HATCH * lanes.labels.x_per_inch
+    ground = mix(PROMISE.colour, lanes.paper.ground, 0.4) if narrow else lanes.paper.ground
     for (node, leader), boxes in given.items():
-        hatch = PROMISE_HATCHES[order[leader] % len(PROMISE_HATCHES)]
+        hatch = None if narrow else PROMISE_HATCHES[order[leader] % len(PROMISE_HATCHES)]
         gid = f"promise:{node}:{leader}"
-        bars(lanes.ax, boxes, gid=gid, zorder=2, hatch=hatch, facecolors=[lanes.paper.ground], edgecolors=[PROMISE.colour], linewidths=0.9)
+        bars(lanes.ax, boxes, gid=gid, zorder=2, hatch=hatch, facecolors=[ground], edgecolors=[PROMISE.colour], linewidths=0.9)
         lanes.labels.take("bar", boxes)
 
 
 def _promise_box(lanes: Lanes, promise: Lane) -> Box:
     """Where a promise stands in its lane: the rows share the lower half, and one or two of them are equally high."""
-    rows = max(max(lane.row for lane in lanes.scene.lanes) + 1, 2)
-    step = (PROMISES[1] - PROMISES[0]) / rows
+    step = (PROMISES[1] - PROMISES[0]) / max(lanes.scene.promise_rows, 2)
     top = lanes.y(promise.node) + PROMISES[1] - promise.row * step
     return Box(promise.start, promise.end, top - 0.88 * step, top)
 
@@ -131,7 +162,7 @@ def _draw_own(lanes: Lanes, row: Lane) -> None:
     }[row.what]
     box = _own_box(lanes, row)
     gid = f"{row.what}:{row.node}:{row.term}"
-    lanes.ax.add_patch(Rectangle((box.x0, box.y0), box.x1 - box.x0, box.y1 - box.y0, gid=gid, **look))
+    lanes.ax.add_artist(Rectangle((box.x0, box.y0), box.x1 - box.x0, box.y1 - box.y0, gid=gid, **look))
     lanes.labels.take("text" if row.what == "two leases" else "bar", [box])
 
 
@@ -202,7 +233,7 @@ def _label_wait(lanes: Lanes, row: Lane) -> None:
         length = f"{lanes.scene.length(wait.end - wait.start)} of {length}"
     box = _own_box(lanes, row)
     middle = Spot((box.x0 + min(box.x1, lanes.labels.right)) / 2, (box.y0 + box.y1) / 2)
-    look = dict(size=TEXT, color=lanes.paper.warm_ink, fontweight="bold")
+    look: dict[str, Any] = dict(size=TEXT, color=lanes.paper.warm_ink, fontweight="bold")
     for words in (f"waits {length}", f"waits\n{length}"):
         if lanes.labels.place(words, [middle], within=box, avoid=("text",), **look):
             return
@@ -213,11 +244,11 @@ def _label_wait(lanes: Lanes, row: Lane) -> None:
 
 def _label_honoured(lanes: Lanes, row: Lane) -> None:
     box = _own_box(lanes, row)
-    right = min(box.x1, lanes.labels.right)
-    inch, y = lanes.labels.x_per_inch, (box.y0 + box.y1) / 2
-    spots = [Spot((box.x0 + right) / 2, y), Spot(right - 0.08 * inch, y, "right")]
+    y, air = (box.y0 + box.y1) / 2, 0.08 * lanes.labels.x_per_inch
+    inside = box._replace(x0=box.x0 + air, x1=min(box.x1, lanes.labels.right) - air)
+    spots = [Spot((inside.x0 + inside.x1) / 2, y), Spot(inside.x1, y, "right")]
     for words in ("the others must still honour it", "others still honour it", "others still\nhonour it", "honoured"):
-        if lanes.labels.place(words, spots, size=TEXT, within=box, avoid=("text",), color=lanes.paper.cool_ink):
+        if lanes.labels.place(words, spots, size=TEXT, within=inside, avoid=("text",), color=lanes.paper.cool_ink):
             return
 
 
@@ -231,8 +262,8 @@ def _label_two_leases(lanes: Lanes, row: Lane) -> None:
     spots = [
         Spot(box.x1 + 0.1 * inch, (box.y0 + box.y1) / 2, "left"),
         Spot(box.x0 - 0.1 * inch, (box.y0 + box.y1) / 2, "right"),
-        Spot(box.x0, low, "left"),
-        Spot(box.x1, low, "right"),
+        Spot(box.x0 + 0.1 * inch, low, "left"),
+        Spot(box.x1 - 0.1 * inch, low, "right"),
     ]
     lanes.labels.place(words, spots, size=TEXT, avoid=("text", "bar"), color=lanes.paper.alarm_ink, fontweight="bold")
 
@@ -258,7 +289,7 @@ def _label_reason(lanes: Lanes, promise: Any, y: float) -> None:
     until, labels = lanes.scene.moment(promise.until), lanes.labels
     air, high = 0.12 * labels.x_per_inch, lanes.y(promise.node) + sum(OWN) / 2
     right, left = Spot(promise.until + air, high, "left"), Spot(promise.until - air, high, "right")
-    look = dict(size=TEXT, color=lanes.paper.warm_ink)
+    look: dict[str, Any] = dict(size=TEXT, color=lanes.paper.warm_ink)
     for words in (f"node {promise.node} promised until {until}", f"until {until}"):
         if labels.place(words, [right, Spot(promise.until + air, y, "left"), left], **look):
             return
@@ -271,8 +302,9 @@ def _label_fault(lanes: Lanes, look: Look, choices: list[str], node: int, start:
     low, high = y + PROMISES[0] / 2, y + sum(OWN) / 2
     spots = [Spot(left, low, "left"), Spot(left, high, "left"), Spot(right, low, "right")]
     stretch = Box(start, end, y - 0.5, y + 0.5)
+    ground: dict[str, Any] = dict(fc=face(look, lanes.paper), ec="none", pad=1)
     for words in choices:
-        if lanes.labels.place(words, spots, size=TEXT, within=stretch, color=lanes.paper.ink, bbox=dict(fc=face(look, lanes.paper), ec="none", pad=1)):
+        if lanes.labels.place(words, spots, size=TEXT, within=stretch, color=lanes.paper.ink, bbox=ground):
             return
 
 
@@ -286,5 +318,5 @@ def _label_promise(lanes: Lanes, promise: Lane) -> None:
     """Say to whom a promise was given, if its bar is long and high enough."""
     bar = _promise_box(lanes, promise)
     spot = Spot(max(bar.x0, lanes.labels.left) + 0.1 * lanes.labels.x_per_inch, (bar.y0 + bar.y1) / 2, "left")
-    look = dict(size=SMALL, color=lanes.paper.cool_ink, bbox=dict(fc=lanes.paper.ground, ec="none", pad=0))
+    look: dict[str, Any] = dict(size=SMALL, color=lanes.paper.cool_ink, bbox=dict(fc=lanes.paper.ground, ec="none", pad=0))
     lanes.labels.place(f"to node {promise.leader}", [spot], within=bar, avoid=("text",), **look)

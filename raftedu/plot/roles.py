@@ -13,11 +13,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
 from raftedu.plot.canvas import (
-    Lanes, bars, candidate_marks, legend, legend_rows, own_figure, say_nothing_happened, term_lines, title_above,
-)  # fmt: skip
+    Lanes,
+    bars,
+    candidate_marks,
+    legend,
+    legend_rows,
+    own_figure,
+    say_nothing_happened,
+    settle,
+    term_lines,
+    title_above,
+)
 from raftedu.plot.labels import Box, Spot
-from raftedu.plot.language import CANDIDATE, FAULTS, ROLE_LANE, ROLES, TEXT, Look, face
 from raftedu.plot.lanes import fault_lanes
+from raftedu.plot.language import CANDIDATE, FAULTS, ROLE_LANE, ROLES, TEXT, Look, face
 from raftedu.plot.scene import Scene
 from raftedu.plot.words import roles_sentence
 
@@ -51,6 +60,8 @@ def plot_roles(trace: Trace, *, ax: Axes | None = None, nodes: Iterable[int] | N
     if ax is None:
         height = ROLE_LANE * max(len(scene.nodes), 1) + 0.3
         _, (ax,) = own_figure([height], title=sentence, legend_rows=legend_rows(looks))
+    else:
+        settle(ax, sentence, looks)
     lanes = draw_roles(ax, scene)
     title_above(ax, sentence, lanes.paper)
     legend(ax, looks, lanes.paper)
@@ -80,7 +91,8 @@ def draw_roles(ax: Axes, scene: Scene) -> Lanes:
 def role_looks(scene: Scene) -> list[Look]:
     """The roles that occur, for the legend, each with its letter."""
     present = {row.role for row in scene.roles if row.node in scene.nodes}
-    return [look if look is CANDIDATE else look._replace(words=f"{look.letter}: {look.words}") for role, look in ROLES.items() if role in present]
+    shown = [look for role, look in ROLES.items() if role in present]
+    return [look if look is CANDIDATE else look._replace(words=f"{look.letter}: {look.words}") for look in shown]
 
 
 def _box(lanes: Lanes, node: int, start: float, end: float) -> Box:
@@ -89,9 +101,10 @@ def _box(lanes: Lanes, node: int, start: float, end: float) -> Box:
 
 def _draw_role(lanes: Lanes, node: int, role: str, boxes: list[Box]) -> None:
     look, ground = ROLES[role], lanes.paper.ground
+    edge, width = (ground, 0.0) if look.filled else (look.colour, 0.8)
     bars(
-        lanes.ax, boxes, gid=f"role:{node}:{role}", zorder=2, facecolors=[face(look, lanes.paper)], edgecolors=[ground if look.filled else look.colour],
-        linewidths=0 if look.filled else 0.8, linestyles="--" if look.dashed else "-", hatch=look.hatch,
+        lanes.ax, boxes, gid=f"role:{node}:{role}", zorder=2, facecolors=[face(look, lanes.paper)], edgecolors=[edge], linewidths=width,
+        linestyles="--" if look.dashed else "-", hatch=look.hatch,
     )  # fmt: skip
 
 
@@ -100,10 +113,13 @@ def _draw_hampered(lanes: Lanes) -> None:
     for kind, node, _, start, end in fault_lanes(lanes.scene.faults):
         if kind in HAMPERED and node in lanes:
             box, look = _box(lanes, node, start, end), FAULTS[kind]
-            veil = to_rgba(lanes.paper.ground, 0.55)
-            bars(lanes.ax, [box], gid=f"fault:{kind}:{node}", zorder=2.5, facecolors=[veil], edgecolors=[lanes.paper.ink], linewidths=0, hatch=look.hatch)
+            veil: dict[str, Any] = dict(
+                facecolors=[to_rgba(lanes.paper.ground, 0.55)], edgecolors=[lanes.paper.faint], linewidths=0, hatch=look.hatch
+            )
+            bars(lanes.ax, [box], gid=f"fault:{kind}:{node}", zorder=2.5, **veil)
+            lanes.labels.take("bar", [box])
             spot = Spot(max(start, lanes.labels.left) + 0.08 * lanes.labels.x_per_inch, lanes.y(node), "left")
-            ground = dict(fc=lanes.paper.ground, ec="none", pad=1)
+            ground: dict[str, Any] = dict(fc=lanes.paper.ground, ec="none", pad=1)
             for words in (f"{look.letter} {look.words}", look.letter):
                 if lanes.labels.place(words, [spot], size=TEXT, within=box, avoid=("text",), color=lanes.paper.ink, bbox=ground):
                     break
@@ -136,5 +152,5 @@ def _label_role(lanes: Lanes, row: Any) -> None:
         look_of_text["bbox"] = dict(fc=lanes.paper.ground, ec="none", pad=1)
     spot = Spot(start + 0.08 * labels.x_per_inch, y, "left")
     for words in choices:
-        if labels.place(words, [spot], size=TEXT, within=Box(start, end, y - 0.5, y + 0.5), avoid=("text",), **look_of_text):
+        if labels.place(words, [spot], size=TEXT, within=Box(start, end, y - 0.5, y + 0.5), avoid=("text", "bar"), **look_of_text):
             return

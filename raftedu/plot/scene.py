@@ -38,34 +38,42 @@ class Scene:
 
     @cached_property
     def leaders(self) -> list[Any]:
+        """Rows of ``leaders()``, the first leader first."""
         return sorted(records(self.trace.leaders()), key=lambda leader: leader.start)
 
     @cached_property
     def leases(self) -> list[Any]:
+        """Rows of ``leases()``."""
         return records(self.trace.leases())
 
     @cached_property
     def promises(self) -> list[Any]:
+        """Rows of ``promises()``."""
         return records(self.trace.promises())
 
     @cached_property
     def waits(self) -> list[Any]:
+        """Rows of ``waits()``."""
         return records(self.trace.waits())
 
     @cached_property
     def elections(self) -> list[Any]:
+        """Rows of ``elections()``."""
         return records(self.trace.elections())
 
     @cached_property
     def faults(self) -> list[Any]:
+        """Rows of ``faults()``."""
         return records(self.trace.faults())
 
     @cached_property
     def roles(self) -> list[Any]:
+        """Rows of ``roles()``."""
         return records(self.trace.roles())
 
     @cached_property
     def requests(self) -> list[Any]:
+        """Rows of ``requests()``."""
         return records(self.trace.requests())
 
     @cached_property
@@ -88,7 +96,20 @@ class Scene:
 
     def lanes_with(self, what: str) -> list[Lane]:
         """Those rows of `lanes` that say `what`, in the lanes shown."""
-        return [lane for lane in self.lanes if lane.what == what and lane.node in self.nodes]
+        return self._shown.get(what, [])
+
+    @cached_property
+    def _shown(self) -> dict[str, list[Lane]]:
+        shown: dict[str, list[Lane]] = {}
+        for lane in self.lanes:
+            if lane.node in self.nodes:
+                shown.setdefault(lane.what, []).append(lane)
+        return shown
+
+    @cached_property
+    def promise_rows(self) -> int:
+        """How many rows of promises a lane needs."""
+        return max((lane.row for lane in self.lanes), default=0) + 1
 
     def waits_for(self, leader: Any) -> Any | None:
         """The wait (a row of ``waits()``) that a leader went through, or None if it had none to speak of."""
@@ -101,10 +122,12 @@ class Scene:
 
     @property
     def start(self) -> float:
+        """Where the time axis begins."""
         return 0.0 if self.is_empty else float(self.trace.start)
 
     @property
     def end(self) -> float:
+        """Where the time axis ends."""
         return 1.0 if self.is_empty else float(self.trace.end)
 
     @property

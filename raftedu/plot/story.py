@@ -13,12 +13,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from raftedu.plot.canvas import LEFT, bars, legend, legend_rows, own_figure, term_lines, time_axis, title_lines
+from raftedu.plot.canvas import LEFT, Lanes, bars, legend, legend_rows, own_figure, term_lines, time_axis, title_lines
 from raftedu.plot.labels import Box, Labels, Spot
-from raftedu.plot.language import LANE, ROLE_LANE, TEXT, TITLE, WAIT, WIDTH, Look, Paper, mix
 from raftedu.plot.lanes import gaps
+from raftedu.plot.language import LANE, ROLE_LANE, TEXT, TITLE, WAIT, WIDTH, Look, Paper, mix
 from raftedu.plot.leases import draw_leases, lease_looks
 from raftedu.plot.roles import draw_roles, role_looks
 from raftedu.plot.scene import Scene
@@ -31,8 +31,6 @@ __all__ = ["StoryFigure", "plot_story"]
 
 COMMITS = 1.3
 """Inches for the commit index."""
-STORY_LANE = 0.92 * LANE
-"""Inches per node for the leases: a little less than alone, so that the story fits on a slide."""
 
 
 class StoryFigure(Figure):
@@ -63,14 +61,15 @@ def plot_story(trace: Trace, *, title: str | None = None) -> Figure:
     sentence = lease_sentence(scene) if title is None else title
     looks = _looks(scene)
     count = max(len(scene.nodes), 1)
-    heights = [ROLE_LANE * count + 0.3, STORY_LANE * count, COMMITS]
+    heights = [ROLE_LANE * count + 0.3, LANE * count, COMMITS]
     figure, (roles, leases, commits) = own_figure(heights, title=sentence, legend_rows=legend_rows(looks), figure_class=StoryFigure)
     draw_roles(roles, scene)
-    paper = draw_leases(leases, scene, numbers=False).paper
+    lanes = draw_leases(leases, scene, numbers=False)
+    paper = lanes.paper
     _draw_commits(commits, scene, paper)
     for ax, name in ((roles, "roles"), (leases, "leases"), (commits, "commit index")):
         _name_panel(ax, name, paper, last=ax is commits)
-    legend(commits, looks, paper)
+    legend(commits, _looks(scene, lanes), paper)
     figure.suptitle(
         title_lines(sentence, WIDTH - LEFT - 0.2), x=LEFT / WIDTH, y=1 - 0.12 / figure.get_size_inches()[1], ha="left", va="top",
         fontsize=TITLE, fontweight="bold", color=paper.ink, parse_math=False,
@@ -78,9 +77,9 @@ def plot_story(trace: Trace, *, title: str | None = None) -> Figure:
     return figure
 
 
-def _looks(scene: Scene) -> list[Look]:
+def _looks(scene: Scene, lanes: Lanes | None = None) -> list[Look]:
     """One legend for all panels: what the leases have in common with the roles is named once."""
-    of_leases = lease_looks(scene)
+    of_leases = lease_looks(scene, lanes)
     told = {look.letter for look in of_leases}
     letters = [look for look in role_looks(scene) if look.letter not in told]
     return [*of_leases, *letters]
@@ -100,7 +99,7 @@ def _draw_commits(ax: Axes, scene: Scene, paper: Paper) -> None:
     top = max(int(commits["index"].max()) if len(commits) else 0, 1)
     time_axis(ax, scene, paper)
     ax.set_ylim(-0.08 * top, 1.45 * top)
-    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.yaxis.set_major_locator(NullLocator() if scene.is_empty else MaxNLocator(3, integer=True))
     ax.tick_params(axis="y", labelsize=TEXT, labelcolor=paper.ink, length=0)
     if scene.is_empty:
         return
@@ -136,13 +135,15 @@ def _shade_gaps(ax: Axes, scene: Scene, paper: Paper, labels: Labels) -> None:
 def _label_gap(labels: Labels, choices: list[str], inside: Box, paper: Paper, *, may_leave: bool) -> None:
     """Write into a gap how long it lasted; only the longest, if it is too narrow, may write beyond its edges."""
     high = labels.top - 0.12 * labels.y_per_inch
-    look = dict(size=TEXT, avoid=("text",), color=paper.warm_ink, fontweight="bold", bbox=dict(fc=mix(WAIT.colour, paper.ground, 0.2), ec="none", pad=1))
+    ground: dict[str, Any] = dict(fc=mix(WAIT.colour, paper.ground, 0.2), ec="none", pad=1)
+    look: dict[str, Any] = dict(size=TEXT, avoid=("text",), color=paper.warm_ink, fontweight="bold", bbox=ground)
     middle = (max(inside.x0, labels.left) + min(inside.x1, labels.right)) / 2
     for words in choices:
         if labels.place(words, [Spot(middle, high, "center", "top")], within=inside, **look):
             return
     if may_leave:
-        labels.place(choices[0], [Spot(middle, high, "center", "top"), Spot(inside.x1, high, "right", "top"), Spot(inside.x0, high, "left", "top")], **look)
+        beside = [Spot(inside.x1, high, "right", "top"), Spot(inside.x0, high, "left", "top")]
+        labels.place(choices[0], [Spot(middle, high, "center", "top"), *beside], **look)
 
 
 def _unanswered(scene: Scene, start: float, end: float) -> str:

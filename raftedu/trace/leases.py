@@ -72,9 +72,8 @@ def waits(walk: Iterable[Row], end: float) -> Spanned:
     for row in walk:
         if row.event == "lease_wait_started":
             until = row.moment("wait_until")
-            spans.start(
-                row.node, node=row.node, term=row.term, start=row.time, wait_until=until, length=until - row.time, because=row.facts["because"],
-            )  # fmt: skip
+            facts = {"wait_until": until, "length": until - row.time, "because": row.facts["because"]}
+            spans.start(row.node, node=row.node, term=row.term, start=row.time, **facts)
         elif row.event == "lease_wait_ended" or (row.node in spans.open and why_lost(row) is not None):
             spans.close(row.node, end=row.time)
     return spans.finish(end=end)

@@ -58,16 +58,17 @@ def rows_of(body: bytes, file: Path) -> pd.DataFrame:
 
 def _is_sound(table: pd.DataFrame) -> bool:
     facts, ids = table["facts"], table[["peer", "index"]]
-    whole = bool(((ids.isna()) | ((ids >= 0) & (ids % 1 == 0))).all(axis=None))
-    objects = bool((facts.str.startswith("{", na=False) & facts.str.endswith("}", na=False)).all())
-    return whole and objects and bool(table["time"].abs().lt(float("inf")).all()) and bool((table[["seq", "node", "term"]] >= 0).all(axis=None))
+    whole = ids.isna() | ((ids >= 0) & (ids % 1 == 0))
+    objects = facts.str.startswith("{", na=False) & facts.str.endswith("}", na=False)
+    finite = table["time"].abs().lt(float("inf"))
+    return bool(whole.all(axis=None) and objects.all() and finite.all() and (table[["seq", "node", "term"]] >= 0).all(axis=None))
 
 
 def _warn_if_time_falls(table: pd.DataFrame, file: Path) -> None:
-    falls = table["time"].diff() < -_FALLS_BACK
-    if falls.any():
-        line = int(table.loc[falls.idxmax(), LINE])
-        warnings.warn(f"{file}, line {line}: time falls back here: several runs stand in this file, and they are shown as one", stacklevel=2)
+    falls = table[LINE][table["time"].diff() < -_FALLS_BACK].tolist()
+    if falls:
+        what = "time falls back here: several runs stand in this file, and they are shown as one"
+        warnings.warn(f"{file}, line {falls[0]}: {what}", stacklevel=2)
 
 
 def _refuse_two_runs(tables: list[pd.DataFrame], files: tuple[Path, ...]) -> None:

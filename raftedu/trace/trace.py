@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from numbers import Integral
 from pathlib import Path
 from typing import TypeAlias
 
@@ -123,7 +124,7 @@ class Trace:
         rows, start, end = self._rows, self._start, self._end
         for column, wanted in (("node", node), ("event", event), ("term", term)):
             if wanted is not None:
-                rows = rows[rows[column].isin([wanted] if isinstance(wanted, int | str) else list(wanted))]
+                rows = rows[rows[column].isin([wanted] if isinstance(wanted, Integral | str) else list(wanted))]
         if between is not None:
             start, end = max(start, float(between[0])), min(end, float(between[1]))
             rows = rows[rows["time"] <= end]
@@ -206,13 +207,11 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """Return a short summary; nothing in it is markup but our own."""
-        leases = self.leases()
-        rows = [
-            f"<tr><td>{row.node}</td><td>{row.term}</td><td>{row.start:.2f} s</td><td>{row.end:.2f} s</td><td>{escape(visible(row.why))}</td></tr>"
-            for row in leases.head(12).itertuples()
-        ]
-        more = f"<p>and {len(leases) - 12} more</p>" if len(leases) > 12 else ""
-        head = "<tr><th>lease of node</th><th>term</th><th>from</th><th>to</th><th>ended because</th></tr>"
+        leaders = self.leaders()
+        cells = [(row.node, row.term, f"{row.start:.2f} s", f"{row.end:.2f} s", f"{row.why:.80}") for row in leaders.head(12).itertuples()]
+        rows = ["<tr>" + "".join(f"<td>{escape(visible(str(cell)))}</td>" for cell in row) + "</tr>" for row in cells]
+        more = f"<p>and {len(leaders) - 12} more</p>" if len(leaders) > 12 else ""
+        head = "<tr><th>leader</th><th>term</th><th>from</th><th>to</th><th>why it ended</th></tr>"
         return f"<p>{escape(repr(self))}</p>" + (f"<table>{head}{''.join(rows)}</table>{more}" if rows else "")
 
 

@@ -84,7 +84,9 @@ class Told:
         if why == "crashed":
             self.add("faults", "crashed", node, None, end, self.end)
 
-    def _promise(self, leader: int, term: int, followers: list[int], beats: list[float], lease: float, beat: float, slow: tuple[int, ...]) -> None:
+    def _promise(
+        self, leader: int, term: int, followers: list[int], beats: list[float], lease: float, beat: float, slow: tuple[int, ...]
+    ) -> None:
         for node in followers:
             until = beats[-1] + lease + 0.01 - (beat * 0.8 if slow and node not in slow else 0)
             self.add("promises", node, leader, term, beats[0] + 0.01, until)
@@ -101,7 +103,9 @@ class Told:
         while time < last:
             self._index += 1
             for n in self.nodes:
-                self.add("commits", self._index, term, "SET x 1", n, time + (0.0 if n == node else 0.4), "leader" if n == node else "follower")
+                self.add(
+                    "commits", self._index, term, "SET x 1", n, time + (0.0 if n == node else 0.4), "leader" if n == node else "follower"
+                )
             time += 1.0
 
     def done(self) -> Told:
@@ -169,3 +173,12 @@ def one_node() -> Told:
 
 def empty() -> Told:
     return Told(0, end=0.0)
+
+
+def three_nodes() -> Told:
+    """Three leaders in a row, with long leases; the second one falls while it waits."""
+    story = Told(3, end=60.0)
+    story.reign(1, 1, 5.0, 15.0)
+    story.reign(2, 2, 20.0, 21.0, "stepped down", acks=[3])
+    story.reign(3, 3, 26.0, 60.0, "open", acks=[2])
+    return story.done()

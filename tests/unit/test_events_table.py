@@ -50,7 +50,13 @@ COURSE = [
         ("election_started", "follower", None, {"for_term": 3}, "Node 1 election timer timed out, Starting election."),
         ("leader_elected", "leader", None, {}, "Node 1 became the leader for term 3."),
         ("rpc_failed", "leader", 2, {"reason": "r"}, "Error occurred while sending RPC to Node 2."),
-        ("committed", "follower", None, {"op": "SET x 1", "by": "follower"}, "Node 1 (follower) committed the entry SET x 1 to the state machine."),
+        (
+            "committed",
+            "follower",
+            None,
+            {"op": "SET x 1", "by": "follower"},
+            "Node 1 (follower) committed the entry SET x 1 to the state machine.",
+        ),
         ("committed", "leader", None, {"op": "NO-OP", "by": "leader"}, "Node 1 (leader) committed the entry NO-OP to the state machine."),
         ("client_request", "leader", None, SET, "Node 1 (leader) received an SET x 1 request."),
         ("client_request", "leader", None, GET, "Node 1 (leader) received an GET x request."),
@@ -78,7 +84,10 @@ def made_up_facts(text):
     return dict.fromkeys(names, text) | numbers | {"restored": {"last_index": 4}, "op": "GET"}
 
 
-@given(st.text() | st.sampled_from(["Node 1 became the leader for term 1.", "1 Stepping down", '"', "\t", "\n", "\x1b[31m", "\u2028", "\ud800"]))
+@given(
+    st.text()
+    | st.sampled_from(["Node 1 became the leader for term 1.", "1 Stepping down", '"', "\t", "\n", "\x1b[31m", "\u2028", "\ud800"])
+)
 def test_no_other_sentence_equals_one_of_the_course_or_breaks_a_line(text):
     for event in EVENTS.values():
         words = sentence(event.name, 1, 3, "follower", 2, 7, made_up_facts(text))
@@ -193,7 +202,17 @@ def test_everything_the_core_says_fits_the_table():
     lab.run(40.0)
     said = {say.event for say in lab.said}
     assert {misfit(say._replace(facts={**run_facts(say), **say.facts})) for say in lab.said} == {""}
-    assert said >= {"lease_acquired", "lease_renewed", "lease_expired", "stepped_down", "committed", "applied", "client_reply", "read_served", "read_refused"}
+    assert said >= {
+        "lease_acquired",
+        "lease_renewed",
+        "lease_expired",
+        "stepped_down",
+        "committed",
+        "applied",
+        "client_reply",
+        "read_served",
+        "read_refused",
+    }
     assert [sentence(say.event, 1, say.term, say.role, say.peer, say.index, run_facts(say) | say.facts) for say in lab.said]
 
 

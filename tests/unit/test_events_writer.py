@@ -22,7 +22,28 @@ from raftedu.events.reader import HEADER, parse_line, read_lines
 from raftedu.events.table import visible
 from raftedu.events.writer import facts_text
 
-WEIRD = ["", " ", "\t", "\n", "\r\n", "\r", "\x00", '"', '"a"', "'", "\\", "a\tb", "NA", "None", "null", "=1+1", "é👩‍🎓", "\x85\u2028\u2029\x7f\x9b", "\u202e", "\ufeff"]
+WEIRD = [
+    "",
+    " ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\r",
+    "\x00",
+    '"',
+    '"a"',
+    "'",
+    "\\",
+    "a\tb",
+    "NA",
+    "None",
+    "null",
+    "=1+1",
+    "é👩‍🎓",
+    "\x85\u2028\u2029\x7f\x9b",
+    "\u202e",
+    "\ufeff",
+]
 
 
 def set_request(key: str, value: str) -> Say:
@@ -50,7 +71,8 @@ def test_a_line_stands_in_the_file_as_events_md_says(path):
     assert lines(path) == [
         "time\tseq\tnode\tterm\trole\tevent\tpeer\tindex\tsentence\tfacts\n",
         '1.500000\t1\t1\t2\tfollower\tappend_accepted\t0\t7\tNode 1 accepted AppendEntries RPC from 0.\t{"msg":"m1","from":6,"to":7}\n',
-        '2.000000\t2\t1\t1\tleader\theartbeat_round\t\t\tLeader 1 sending heartbeat & Renewing Lease\t{"round":1,"sent_at":0.30000000000000004}\n',
+        "2.000000\t2\t1\t1\tleader\theartbeat_round\t\t\tLeader 1 sending heartbeat & Renewing Lease\t"
+        '{"round":1,"sent_at":0.30000000000000004}\n',
     ]
 
 
@@ -90,15 +112,30 @@ def test_cut_gives_the_courses_sentences_word_for_word(path):
         done = subprocess.run(["cut", "-f9", str(path)], capture_output=True, text=True, check=True)
     except FileNotFoundError:
         pytest.skip("there is no cut on this machine")
-    assert done.stdout.splitlines()[1:] == ["Leader 1 sending heartbeat & Renewing Lease", "Node 1 (leader) received an SET x 1 request.", "1 Stepping down"]
+    assert done.stdout.splitlines()[1:] == [
+        "Leader 1 sending heartbeat & Renewing Lease",
+        "Node 1 (leader) received an SET x 1 request.",
+        "1 Stepping down",
+    ]
 
 
 def test_facts_take_what_the_core_and_its_rules_may_put_into_them():
-    facts = {"role": Role.LEADER, "entry": Entry(1, "SET", "k", "v"), "pair": (1, 2.5), "none": None, "rate": np.float64(0.5), "n": np.int64(3)}
+    facts = {
+        "role": Role.LEADER,
+        "entry": Entry(1, "SET", "k", "v"),
+        "pair": (1, 2.5),
+        "none": None,
+        "rate": np.float64(0.5),
+        "n": np.int64(3),
+    }
     expected = {"role": "leader", "entry": [1, "SET", "k", "v", "", 0], "pair": [1, 2.5], "none": None, "rate": 0.5, "n": 3}
     assert orjson.loads(facts_text(facts)) == expected
     assert facts_text({}) == b"{}"
-    assert orjson.loads(facts_text({"ids": {1: 2}, "big": 2**70, "bad": "\ud800"})) == {"ids": {"1": 2}, "big": float(2**70), "bad": "\\ud800"}
+    assert orjson.loads(facts_text({"ids": {1: 2}, "big": 2**70, "bad": "\ud800"})) == {
+        "ids": {"1": 2},
+        "big": float(2**70),
+        "bad": "\\ud800",
+    }
 
 
 def test_no_terminal_obeys_what_stands_in_the_facts():
@@ -194,7 +231,7 @@ def test_an_event_waits_in_memory_until_it_is_flushed(path):
 
 def test_a_flood_goes_to_the_file_unasked(path):
     with DumpWriter(path, 1, flush_every=3600.0) as dump:
-        for n in range(20):
+        for _ in range(20):
             dump.write(1.0, set_request("k", "v" * 20_000))
         assert path.stat().st_size > 2**18
 
@@ -252,7 +289,10 @@ def test_a_listener_hears_every_sentence_in_order(path):
     with DumpWriter(path, 1, listener=lambda words, say: heard.append((words, say.event))) as dump:
         dump.write(1.0, heartbeat())
         dump.write(1.5, set_request("x", "1"))
-    assert heard == [("Leader 1 sending heartbeat & Renewing Lease", "heartbeat_round"), ("Node 1 (leader) received an SET x 1 request.", "client_request")]
+    assert heard == [
+        ("Leader 1 sending heartbeat & Renewing Lease", "heartbeat_round"),
+        ("Node 1 (leader) received an SET x 1 request.", "client_request"),
+    ]
 
 
 def test_closing_twice_is_harmless(path):

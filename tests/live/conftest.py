@@ -1,0 +1,32 @@
+"""Clusters for the tests: quick ones in folders of their own, stopped whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raftedu.live.cluster import Cluster
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster; 0.02 wall seconds are a protocol second unless the test says otherwise."""
+    made: list[Cluster] = []
+
+    def start(nodes: Any = 5, *, pace: float = 0.02, dir: Path | None = None, **settings: Any) -> Cluster:
+        cluster = Cluster(nodes, pace=pace, dir=dir or tmp_path / f"run{len(made)}", **settings)
+        made.append(cluster)
+        return cluster
+
+    yield start
+    for cluster in made:
+        cluster.stop()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests that cannot succeed fail after a wall second."""
+    monkeypatch.setattr("raftedu.live.cluster._PATIENCE", 1.0)
