@@ -28,7 +28,7 @@ _HOME = {
     "DumpError": "events",
     "LiveError": "live.service",
     "RULES": "core.rules",
-    "RequestFailed": "live.asking",
+    "RequestFailed": "core.asking",
     "RuleError": "core.guard",
     "Rules": "core.rules",
     "StorageError": "live.storage",

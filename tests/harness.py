@@ -255,6 +255,13 @@ class World:
         """Let the election timer of a node run out."""
         self.fire(i, "election")
 
+    def rise(self, i: int, term: int) -> None:
+        """Let a node campaign in vain, its requests all lost, until it is in this term."""
+        while self.state(i).term < term:
+            flying = list(self.flights)
+            self.campaign(i)
+            self.flights[:] = flying
+
     def elect(self, i: int, by: Iterable[int] | None = None) -> None:
         """Let a node campaign; ``by``: only these hear it and are heard, and the new leader's messages stay in flight."""
         self.campaign(i)

@@ -101,8 +101,8 @@ def command(pace: float, nodes: int, lease: float, folder: Path | None, seed: in
         with Story(console) as story:
             with Cluster(nodes, lease=lease, pace=pace, dir=folder, seed=seed, listener=story.hear) as cluster:
                 killed = _play(cluster, story)
-            story.step("reading the dumps, drawing the picture")
-            trace = cluster.trace
+                trace = cluster.trace
+            story.step("drawing the picture")
             plot_story(trace).savefig(cluster.folder / "story.png")
         for line in _summary(trace, killed, cluster.folder, lease, cluster.config.election_min):
             console.print(line, markup=False, soft_wrap=True)
@@ -151,8 +151,7 @@ def _prepare(cluster: Cluster) -> NodeId:
     for _ in range(TRIES):
         leader = cluster.wait_for_leader(lease=True)
         followers = [node for node in cluster.nodes if node != leader and cluster.is_up(node)]
-        for place, node in enumerate(followers):
-            cluster.fix_timeout(node, c.election_min if place == 0 else c.election_max)
+        cluster.next_candidate(followers[0], after=c.election_min)
         if _all_have(cluster, cluster.set("y", "4").index) and cluster.leader == leader:
             return leader
     raise LiveError("no leader stays in office on this machine at this pace: try a larger --pace")
@@ -166,11 +165,15 @@ def _all_have(cluster: Cluster, index: int) -> bool:
 
 def _summary(trace: Trace, killed: NodeId, folder: Path, lease: Seconds, election_min: Seconds) -> list[str]:
     """Return what happened, read from the dumps alone."""
-    led = [f"Node {row.node} led term {row.term} from {row.start:.3f} s to {row.end:.3f} s ({row.why})." for row in _rows(trace.leaders())]
+    led = [f"Node {row.node} led term {row.term} from {row.start:.3f} s {_until(row)}." for row in _rows(trace.leaders())]
     return [
         "", *led, *_handover(trace, killed, lease, election_min), "", f"picture  {folder / 'story.png'}",
         f"logs     {folder / 'logs_node_*'}", f"again    raftedu dump {folder}   raftedu.read_dump({str(folder)!r})",
     ]  # fmt: skip
+
+
+def _until(row: Any) -> str:
+    return "and still led at the end" if row.why == "open" else f"to {row.end:.3f} s ({row.why})"
 
 
 def _handover(trace: Trace, killed: NodeId, lease: Seconds, election_min: Seconds) -> list[str]:

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from threading import Lock
 
+from raftedu.core.asking import Reply, or_raise
 from raftedu.core.inputs import ClientRequest
 from raftedu.core.types import NodeId, Seconds
-from raftedu.live.asking import Asker, Call, Reply, RequestFailed
+from raftedu.live.asking import Asker, Call
 
 __all__ = ["AskerPool", "or_raise"]
 
@@ -40,10 +41,3 @@ class AskerPool:
                 return self._idle.pop()
             self._made += 1
             return Asker(self._nodes, self._call, now=self._now, sleep=self._sleep, client=f"{self._name}-{self._made}")
-
-
-def or_raise(op: str, key: str, value: str, reply: Reply) -> Reply:
-    """Return the reply of a success; raise `RequestFailed` with any other."""
-    if reply.outcome != "success":
-        raise RequestFailed(ClientRequest(op, key, value), reply)
-    return reply

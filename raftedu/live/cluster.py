@@ -76,7 +76,6 @@ class Cluster:
         storage: Callable[[NodeId, Path], Storage] | None = None, listener: Listener | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.config = Config.of(nodes if isinstance(nodes, int) else tuple(nodes), lease=lease, **settings)
-        enroll(self)
         self.folder = fresh_folder() if dir is None else Path(dir).absolute()
         self._rules, self._storage, self._seed = rules or RULES, storage, seed
         self._clock = ClusterClock(pace)
@@ -92,6 +91,7 @@ class Cluster:
         self._timeouts = first_timeouts(self.config, seed, first_timeout or {})
         self._announced = min(self._timeouts, key=lambda node: self._timeouts[node], default=None)
         self._asker = AskerPool(self.config.nodes, self._call, now=self._clock.now, sleep=self._sleep)
+        enroll(self)
         self._start()
 
     def _start(self) -> None:
@@ -250,6 +250,17 @@ class Cluster:
     def first_candidate(self) -> NodeId | None:
         """The node announced by ``seed`` or ``first_timeout`` to campaign first, ``None`` if chance decides."""
         return self._announced
+
+    def next_candidate(self, node: NodeId | None, *, after: Seconds = 6.0) -> None:
+        """Let ``node`` be the next to campaign, ``after`` seconds after its leader was last heard of; all others wait longer.
+
+        It holds from the next heartbeat on, until ``next_candidate(None)`` leaves elections to chance again.
+        """
+        if node is not None:
+            self._must_be_up(node)
+        later = after + self.config.election_max - self.config.election_min
+        for live in self._lives.values():
+            live.timeouts.fixed = None if node is None else after if live.node == node else later
 
     def fix_timeout(self, node: NodeId, seconds: Seconds | None) -> None:
         """Let a node wait exactly ``seconds`` for its leader from its next heartbeat on; ``None``: a random time again."""

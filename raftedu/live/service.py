@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -56,12 +57,14 @@ class Service(RaftServicer):
         """Bind the address and start to serve; return the port (the system's choice for ``host:0``)."""
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         add_RaftServicer_to_server(self, self._server)
-        try:
-            port: int = self._server.add_insecure_port(address)
-        except RuntimeError as error:
+        port = 0
+        with suppress(RuntimeError):
+            port = self._server.add_insecure_port(address)
+        if not port:
+            # Raised out here, for gRPC's own error would keep the server alive, and with it gRPC's thread.
             await self.stop()
             why = "another program uses it, or it is no address of this machine"
-            raise LiveError(f"{address} cannot be bound: {why}; stop that program or choose another address") from error
+            raise LiveError(f"{address} cannot be bound: {why}; stop that program or choose another address")
         await self._server.start()
         return port
 

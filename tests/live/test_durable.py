@@ -13,7 +13,9 @@ from raftedu.core.config import Config
 from raftedu.core.inputs import Persisted
 from raftedu.core.rules import RULES
 from raftedu.live.clock import ClusterClock
+from raftedu.live.driver import Driver
 from raftedu.live.livenode import LiveNode
+from raftedu.live.log_lines import entry_of
 from raftedu.live.proto import messages as pb
 from raftedu.live.storage import FileStorage, MemoryStorage, StorageError
 from tests.crash_disk import PageCacheDisk
@@ -37,21 +39,21 @@ class GatedStorage(MemoryStorage):
         super().sync()
 
 
-class Hasty(LiveNode):
-    """A node that tells its core that the disk is done before it is."""
+class Hasty(Driver):
+    """A driver that tells its core that the disk is done before it is."""
 
     def _sync(self, writes):
-        self._carry_out([(output, None) for output in self._core.step(Persisted(writes[-1].seq), self.clock.now())])
+        self._carry_out([(output, None) for output in self.core.step(Persisted(writes[-1].seq), self._clock.now())])
         self._storage.sync()
         return []
 
 
 @contextmanager
-def one_node(folder: Path, nodes: int, kind=LiveNode, rules=RULES) -> Iterator[tuple[LiveNode, GatedStorage]]:
+def one_node(folder: Path, nodes: int, rules=RULES) -> Iterator[tuple[LiveNode, GatedStorage]]:
     """Node 1; of its peers nothing is there but what the test says in their name."""
     storage = GatedStorage()
     config = Config.of(nodes, **({} if nodes == 1 else {"election_min": 1e6, "election_max": 2e6}))
-    node = kind(1, config, folder=folder / "logs_node_1", storage=storage, rules=rules, clock=ClusterClock(0.02))
+    node = LiveNode(1, config, folder=folder / "logs_node_1", storage=storage, rules=rules, clock=ClusterClock(0.02))
     node.start(dict.fromkeys(config.nodes, "127.0.0.1:1") | {1: node.address})
     try:
         yield node, storage
@@ -93,9 +95,10 @@ def test_a_node_that_does_not_wait_for_its_disk_is_found_out(tmp_path, call):
         assert answered_before_the_disk(node, storage, call)
 
 
-@pytest.mark.parametrize(("kind", "early"), [(LiveNode, False), (Hasty, True)])
-def test_no_set_is_acknowledged_before_the_disk_is_done(tmp_path, kind, early):
-    with one_node(tmp_path, 1, kind) as (node, storage):
+@pytest.mark.parametrize(("driver", "early"), [(Driver, False), (Hasty, True)])
+def test_no_set_is_acknowledged_before_the_disk_is_done(tmp_path, monkeypatch, driver, early):
+    monkeypatch.setattr("raftedu.live.livenode.Driver", driver)
+    with one_node(tmp_path, 1) as (node, storage):
         eventually(lambda: node.status().lease_left > 0, "the only node leads")
         assert answered_before_the_disk(node, storage, A_SET) is early
 
@@ -168,8 +171,6 @@ def test_what_was_acknowledged_survives_a_loss_of_power_of_all_unless_the_disk_l
 
 
 def _entries(cluster, disks):
-    from raftedu.live.log_lines import entry_of
-
     for node, disk in disks.items():
         for line in disk.read(cluster.folder / f"logs_node_{node}" / "logs.txt").decode().split("\n")[:-1]:
             yield entry_of(line)

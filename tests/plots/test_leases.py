@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from pathlib import Path
 
 import numpy as np
@@ -304,12 +303,10 @@ def test_on_a_dark_ground_the_words_are_light(trace):
     assert dark == []
 
 
-def test_a_long_trace_takes_few_artists_and_little_time():
-    """An hour of renewals and some hundred elections: as many events as a term of exercises writes."""
-    story = told.many_elections(nodes=5, reigns=200)
-    started = time.process_time()
+def test_a_long_trace_takes_few_artists_and_few_words():
+    """Some hundred elections: promises stay one artist for each pair, and the labels thin out."""
+    story = told.many_elections(nodes=5, reigns=120)
     ax = plot_leases(story)
-    ax.figure.savefig("/dev/null" if Path("/dev/null").exists() else "nul", format="png", dpi=100)
-    assert time.process_time() - started < 20
+    assert len(gids(ax, "lease")) > 100
     assert len(gids(ax, "promise")) <= 5 * 4
-    assert len(ax.texts) < 150
+    assert len(ax.texts) < 60

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raftedu.core import leadership, rules
+from raftedu.core import clients, leadership, rules
 from raftedu.core.messages import AppendReply, RequestVote, VoteReply
 from raftedu.core.types import Role
 from raftedu.core.views import Adopted
@@ -40,6 +40,7 @@ def test_u1_the_first_lease_also_needs_a_majority(rules):
     w.isolate(3)  # none of its heartbeats arrives
     w.run(1.0)
     require(w.holders() == [], "node 3 has a lease, and nobody promised it anything")
+    w.rise(1, 1)  # where node 2 has voted already
     w.elect(1, by=[2])
     w.run(2.0)
     require(w.holders() == [1], "node 1 has won the lease")
@@ -119,7 +120,17 @@ def test_u5_no_get_during_the_wait(rules):
     require(w.get(1, "x").outcome == "success", "and refused by the one who may")
 
 
-@point(patched("a retry does not wait", ("clients._refuse_during_the_wait", lambda s, request, now: False)))
+was_applied = clients._was_applied
+
+
+def acknowledged_at_once(s, request, now):
+    waiting, s.waiting = s.waiting, False
+    known = was_applied(s, request, now)
+    s.waiting = waiting
+    return known
+
+
+@point(patched("a retry does not wait", ("clients._was_applied", acknowledged_at_once)))
 def test_u5_a_retried_set_is_not_acknowledged_during_the_wait_either(rules):
     w = World(3, rules=rules, lease=LEASE, lease_policy="deferred-commit")
     w.elect(1)
@@ -136,7 +147,7 @@ def test_u5_a_retried_set_is_not_acknowledged_during_the_wait_either(rules):
 
 
 def silent_during_the_wait(s, now):
-    if s.waiting:
+    if s.waiting and now < s.wait_until:
         s.next_heartbeat_at = now + s.config.heartbeat
     else:
         leadership_heartbeat(s, now)
@@ -203,15 +214,14 @@ def the_last_reply(view):
     undone("the shortest promise decides", lease_wait=lambda view: min(b.received_at + b.remaining for b in view.ballots)),
 )
 def test_u8_the_longest_of_all_counted_promises_is_waited_for(rules):
-    w = World(5, rules=rules, lease=LEASE)
-    w.isolate(4, 5)
+    w = World(5, rules=rules, lease=LEASE, no_op_on_election=False)
+    w.isolate(4, 5)  # they never promise anything
     w.elect(1)  # its lease rests on 2 and 3
     w.isolate(1)
     w.heal()
     w.isolate(1)
     w.run(1.0)
-    w.state(4).log.extend(w.state(2).log.between(1, 9))  # 4 and 5 have the log, but never made a promise
-    w.state(5).log.extend(w.state(2).log.between(1, 9))
+    w.rise(4, 1)
     w.elect(4, by=[2, 5])  # first the voter who owes seven seconds, then the one who owes nothing
     w.run(3.0)
     require(w.holders() == [1], "only the old lease is valid during the wait")
@@ -243,7 +253,7 @@ def overwritten(view):
 
 @point(undone("a shorter promise overwrites a longer one", lease_promise=overwritten))
 def test_u10_a_shorter_promise_never_overwrites_a_longer_one(rules):
-    w = World(3, rules=rules, lease=20.0)
+    w = World(3, rules=rules, lease=20.0, no_op_on_election=False)
     w.cut(1, 3)
     w.elect(1)  # its lease of twenty seconds rests on node 2
     w.drop()
@@ -252,8 +262,7 @@ def test_u10_a_shorter_promise_never_overwrites_a_longer_one(rules):
         w.crash(i)
         w.hosts[i].ran_before &= i == 2
         w.restart(i, lease=4.0)
-    w.hosts[3].entries[:] = w.hosts[2].entries
-    w.state(3).log.extend(w.hosts[2].entries[w.state(3).log.last_index :])
+    w.rise(3, 1)
     w.elect(3, by=[2])
     w.settle()  # node 2 promises node 3 four seconds
     w.cut(2, 3)
