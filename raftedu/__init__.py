@@ -4,13 +4,13 @@ One pure core (`raftedu.core`) drives real nodes and everything else; what happe
 is made from that. Importing this package loads neither grpc nor matplotlib nor pandas; a name is loaded when it is first used.
 
 Run
-    ``Cluster``, ``Client``, ``Config``, ``RULES``
+    ``Cluster``, ``Client``, ``Simulation``, ``Config``, ``RULES``
 Read
     ``read_dump``, ``load_trace``, ``Trace``
 Look
     ``plot_leases``, ``plot_roles``, ``plot_story``
 Errors
-    ``ConfigError``, ``RuleError``, ``DumpError``, ``StorageError``, ``LiveError``, ``RequestFailed``
+    ``ConfigError``, ``RuleError``, ``DumpError``, ``StorageError``, ``LiveError``, ``SimulationError``, ``RequestFailed``
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _HOME = {
     "RequestFailed": "core.asking",
     "RuleError": "core.guard",
     "Rules": "core.rules",
+    "Simulation": "sim.simulation",
+    "SimulationError": "sim.world",
     "StorageError": "live.storage",
     "Trace": "trace",
     "load_trace": "trace",

@@ -114,6 +114,7 @@ class World:
         self.answers: dict[str, Answer] = {}
         self.cut_links: set[tuple[int, int]] = set()
         self.held_links: set[tuple[int, int]] = set()
+        self.paused: set[int] = set()
         self.ids, self.requests = count(1), count(1)
         self.invariants = Invariants()
         self.hosts = {i: Host(i, self.config, *(clocks or {}).get(i, (0.0, 1.0))) for i in self.config.nodes}
@@ -224,9 +225,10 @@ class World:
         """Move time, settle all the while, fire leaders' timers, and election timers (as late as they may be) if asked to."""
         self.settle()
         while True:
-            due = [(t.low, i, "leader") for i, h in self.hosts.items() if (t := h.timers.get("leader"))]
+            awake = [(i, host.timers) for i, host in self.hosts.items() if i not in self.paused]
+            due = [(timers["leader"].low, i, "leader") for i, timers in awake if "leader" in timers]
             if elections:
-                due += [(t.high, i, "election") for i, h in self.hosts.items() if (t := h.timers.get("election"))]
+                due += [(timers["election"].high, i, "election") for i, timers in awake if "election" in timers]
             when, i, name = min(due, default=(FOREVER, 0, ""))
             if when > until:
                 break
@@ -237,9 +239,13 @@ class World:
         self.settle()
         self.invariants.look(self)
 
-    def pass_time(self, seconds: float) -> None:
-        """Move time and do nothing: everybody is paused."""
-        self.now += seconds
+    def pause(self, i: int) -> None:
+        """Let no timer of a node fire, as if its process were stopped; cut it off as well if nothing shall arrive."""
+        self.paused.add(i)
+
+    def resume(self, i: int) -> None:
+        """Let its timers fire again, the overdue ones as soon as time moves."""
+        self.paused.discard(i)
 
     def fire(self, i: int, timer: str) -> None:
         """Fire a timer now."""

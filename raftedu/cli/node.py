@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,15 +64,17 @@ def _run(node: NodeId, peers: Peers, folder: Path, everything: bool) -> None:
     heard: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     # The node's thread only queues: a slow terminal must not hold up a node, nor a closed one end it.
-    def listener(who: NodeId, time: Seconds, sentence: str, say: Say) -> None:
+    def listener(who: NodeId, at: Seconds, sentence: str, say: Say) -> None:
         if everything:
-            heard.put(f"{time:10.3f}  {sentence}")
+            heard.put(f"{at:10.3f}  {sentence}")
         elif is_course(say):
             heard.put(sentence)
 
-    live = LiveNode(
-        node, peers.config, folder=folder, address=peers.addresses[node], clock=ClusterClock(peers.pace), listener=listener,
-    )  # fmt: skip
+    clock = ClusterClock(peers.pace)
+    live = LiveNode(node, peers.config, folder=folder, address=peers.addresses[node], clock=clock, listener=listener)
+    if live.utc_zero is not None:
+        # Its time goes on from where it began, through the time when it was down, as it does on the other nodes.
+        clock.begin_at(max(live.last_time, (time.time() - live.utc_zero) / peers.pace))
     click.echo(f"Node {node} listens at {live.address} and writes to {folder}; Ctrl-C stops it.", err=True)
     with _stopped_at_the_end(live):
         live.start(peers.addresses)

@@ -73,8 +73,8 @@ def _after_wait(s: State, now: Seconds) -> None:
 
 
 def check_deadlines(s: State, now: Seconds) -> None:
-    """Compare every deadline of a leader with the clock; a timer only wakes the node, it decides nothing [R6, R9]."""
-    if s.role != Role.LEADER or not check_lease(s, now):
+    """Compare, for a leader, every deadline with the clock; a timer only wakes the node, it decides nothing [R6, R9]."""
+    if not check_lease(s, now):
         return
     if s.waiting and now >= s.wait_until:
         say(s, "lease_wait_ended", wait_until=s.wait_until, now=now)
@@ -84,9 +84,7 @@ def check_deadlines(s: State, now: Seconds) -> None:
 
 
 def plan_wake_up(s: State, now: Seconds) -> None:
-    """Ask to be woken at the next deadline that is still to come."""
-    if s.role != Role.LEADER:
-        return
+    """Ask for a leader to be woken at the next deadline that is still to come."""
     if s.next_heartbeat_at == float("inf"):
         s.next_heartbeat_at = now + s.config.heartbeat  # the rule chose to begin with silence
     deadlines = [s.next_heartbeat_at, lease_deadline(s, now), *([s.wait_until] if s.waiting else [])]

@@ -48,17 +48,14 @@ class Log:
         What it starts with, e.g. what was found on disk.
     """
 
-    __slots__ = ("_chain", "_entries", "terms")
+    __slots__ = ("_chain", "_entries", "last_index", "terms")
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries = list(entries)
         self._chain: list[bytes] = []
         self.terms = LogTerms(self._entries)
-
-    @property
-    def last_index(self) -> Index:
+        self.last_index: Index = len(self._entries)
         """The index of the last entry, 0 if the log is empty."""
-        return len(self._entries)
 
     @property
     def last_term(self) -> Term:
@@ -91,16 +88,19 @@ class Log:
     def append(self, entry: Entry) -> Index:
         """Append one entry and return its index."""
         self._entries.append(entry)
-        return len(self._entries)
+        self.last_index += 1
+        return self.last_index
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Append several entries."""
         self._entries.extend(entries)
+        self.last_index = len(self._entries)
 
     def cut_after(self, index: Index) -> None:
         """Remove everything that follows ``index``."""
         del self._entries[index:]
         del self._chain[index:]
+        self.last_index = len(self._entries)
 
     def first_index_of(self, term: Term) -> Index:
         """Return the index of the first entry with this term or a later one; one past the log if there is none."""

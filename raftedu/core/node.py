@@ -99,29 +99,32 @@ class Node:
             A replaced rule raised or returned nonsense; the node is of no further use.
         """
         s = self.state
-        check_deadlines(s, now)
+        if s.role is Role.LEADER:
+            check_deadlines(s, now)
         match input:
-            case Receive(message, msg):
-                self._receive(message, now, msg)
-            case TimerFired(timer, generation):
-                self._timer_fired(timer, generation, now)
+            case Receive():
+                self._receive(input.message, now, input.msg)
+            case TimerFired():
+                self._timer_fired(input.timer, input.generation, now)
             case ClientRequest():
                 on_client_request(s, input, now)
-            case Persisted(seq):
-                self._persisted(seq, now)
-        plan_wake_up(s, now)
+            case Persisted():
+                self._persisted(input.seq, now)
+        if s.role is Role.LEADER:
+            plan_wake_up(s, now)
         return finish_step(s, now)
 
     def _receive(self, message: Message, now: Seconds, msg: str) -> None:
         s = self.state
-        if is_reply(message) and message.refused:  # type: ignore[union-attr]
+        reply = is_reply(message)
+        if reply and message.refused:  # type: ignore[union-attr]
             say(s, "rpc_failed", peer=message.sender, reason=message.refused, msg=msg)  # type: ignore[union-attr]
             return
         refused = self._why_foreign(message)
         if refused:
             self._refuse(message, refused, msg)
             return
-        look_at_term(s, message.term, message.sender, now, is_reply=is_reply(message))
+        look_at_term(s, message.term, message.sender, now, is_reply=reply)
         match message:
             case RequestVote():
                 on_request_vote(s, message, now, msg)

@@ -65,6 +65,7 @@ _ROWS = (
         "fault", "", "why traceback", "Node {node} stopped on a fault: {why:.200}.",
         "An exception in a rule or in a handler stopped this node.",
     ),
+    _event("fault_injected", "", "what", "A fault was injected at node {node}: {what:.200}.", "A fault of a simulation that has no event of its own: delays, losses, a slow disk."),
     _event("link_cut", "peer", "", "The link from node {node} to node {peer} was cut.", "An injected fault: nothing this node sends to `peer` arrives."),
     _event("link_healed", "peer", "", "The link from node {node} to node {peer} works again.", "The end of `link_cut`."),
     # Timers, messages, disk.

@@ -20,6 +20,7 @@ from raftedu.core.outputs import Answer, Say
 from raftedu.core.rules import RULES, Rules
 from raftedu.core.types import Index, NodeId, Seconds, Term
 from raftedu.events import DumpError, DumpWriter
+from raftedu.events.reader import parse_facts
 from raftedu.live.clock import ClusterClock, NodeClock
 from raftedu.live.codec import status_to_proto
 from raftedu.live.driver import Driver, Timeouts
@@ -71,6 +72,8 @@ class LiveNode:
         storage: Storage | None = None, flight: set[str] | None = None,
     ) -> None:  # fmt: skip
         self.node, self.config, self.folder = node, config, folder
+        self.utc_zero: float | None = None
+        """The zero of the time in its dump, if it ran before: UTC seconds."""
         self.clock = NodeClock(clock or ClusterClock())
         self.addresses: dict[NodeId, str] = {}
         self.cuts: set[NodeId] = set()
@@ -89,12 +92,12 @@ class LiveNode:
         self._storage = storage or FileStorage(folder)
         try:
             core = Node(node, config, rules, self._storage.load())
-            incarnation = _count_starts(folder / "dump.txt") + 1
+            lives, self.utc_zero = _earlier_lives(folder / "dump.txt")
             self._dump = DumpWriter(folder / "dump.txt", node, listener=self._tell(listener))
         except BaseException:
             self._storage.crash()
             raise
-        self._driver = Driver(core, config, self._storage, self._dump, self.clock, self._inbox, self.timeouts, self, incarnation)
+        self._driver = Driver(core, config, self._storage, self._dump, self.clock, self._inbox, self.timeouts, self, lives + 1)
         self._thread = threading.Thread(target=self._run, name=f"raftedu-node-{node}", daemon=True)
         self._bind(address)
 
@@ -305,8 +308,14 @@ class LiveNode:
         self._links.clear()
 
 
-def _count_starts(path: Path) -> int:
+def _earlier_lives(path: Path) -> tuple[int, float | None]:
+    """Return how often this node was started before, and the zero of its time then (UTC seconds), ``None`` if never."""
     try:
-        return path.read_bytes().count(b"\tstarted\t")
+        starts = [line for line in path.read_bytes().split(b"\n") if b"\tstarted\t" in line]
     except OSError:
-        return 0
+        return 0, None
+    if not starts:
+        return 0, None
+    facts = parse_facts(starts[-1].rpartition(b"\t")[2].decode(errors="replace"), path, None)
+    zero = facts.get("utc_zero")
+    return len(starts), float(zero) if isinstance(zero, int | float) else None

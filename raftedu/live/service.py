@@ -60,12 +60,13 @@ class Service(RaftServicer):
         port = 0
         with suppress(RuntimeError):
             port = self._server.add_insecure_port(address)
+        # Started even without a port: gRPC gives back nothing of a server that never ran.
+        await self._server.start()
         if not port:
             # Raised out here, for gRPC's own error would keep the server alive, and with it gRPC's thread.
             await self.stop()
             why = "another program uses it, or it is no address of this machine"
             raise LiveError(f"{address} cannot be bound: {why}; stop that program or choose another address")
-        await self._server.start()
         return port
 
     async def stop(self) -> None:

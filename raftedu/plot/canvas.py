@@ -26,7 +26,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from raftedu.plot.labels import Box, Labels, Spot, text_width
 from raftedu.plot.lanes import fault_lanes
-from raftedu.plot.language import CANDIDATE, FAULTS, TEXT, TITLE, WIDTH, Look, Paper, face, mix
+from raftedu.plot.language import CANDIDATE, FAULTS, TEXT, TITLE, WIDTH, Look, Paper, face, figure_of, mix
 from raftedu.plot.scene import Scene
 
 __all__ = [
@@ -49,6 +49,8 @@ LEFT, RIGHT = 1.05, 0.2
 """Inches beside the axes of our own figures."""
 HEADER = 0.3
 """Inches above the lanes, for the numbers of the terms."""
+CROWD = 2.5
+"""Elections per inch of axis, beyond which marks are small and carry no letter."""
 BELOW_AXIS = 0.58
 """Inches from the time axis down to the legend."""
 
@@ -74,9 +76,15 @@ class Lanes:
         """Where the uppermost lane ends and the header begins."""
         return max(len(self._y), 1) - 0.5
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so many elections share the axis that their marks must be small."""
+        most = CROWD * (self.labels.right - self.labels.left) / self.labels.x_per_inch
+        return bool(len(self.scene.elections) > most)
+
     def _set_limits(self, header: float) -> None:
         ax, ink, count = self.ax, self.paper.ink, max(len(self._y), 1)
-        height = ax.get_position().height * ax.get_figure(root=True).get_size_inches()[1]
+        height = ax.get_position().height * figure_of(ax).get_size_inches()[1]
         ax.set_ylim(-0.5, count - 0.5 + header * count / max(height - header, HEADER))
         ax.set_yticks(list(self._y.values()), [f"node {node}" for node in self._y], fontsize=TEXT, color=ink, parse_math=False)
         ax.tick_params(axis="y", length=0)
@@ -173,13 +181,17 @@ def candidate_marks(lanes: Lanes, offset: float) -> bool:
     if not shown:
         return False
     times, heights = zip(*shown, strict=True)
-    left = ax.transData + ScaledTranslation(-9 / 72, 0, ax.get_figure(root=True).dpi_scale_trans)
+    left = ax.transData + ScaledTranslation((-4 if lanes.crowded else -9) / 72, 0, figure_of(ax).dpi_scale_trans)
     ground = lanes.paper.ground
-    diamond: dict[str, Any] = dict(s=300, marker="D", c=CANDIDATE.colour, edgecolors=[ground], linewidths=1.0)
+    size = 60 if lanes.crowded else 300
+    diamond: dict[str, Any] = dict(s=size, marker="D", c=CANDIDATE.colour, edgecolors=[ground], linewidths=1.0)
     letter: dict[str, Any] = dict(s=60, marker=_letter_path(CANDIDATE.letter), c="#1A1A1A", linewidths=0)
     ax.scatter(times, heights, zorder=5, transform=left, gid="candidates", **diamond)
-    ax.scatter(times, heights, zorder=5.1, transform=left, **letter)
     inch = lanes.labels.x_per_inch
+    if lanes.crowded:
+        lanes.labels.take("text", [Box(x - 0.2 * inch, x, y - 0.06, y + 0.06) for x, y in shown])
+        return True
+    ax.scatter(times, heights, zorder=5.1, transform=left, **letter)
     lanes.labels.take("text", [Box(x - 0.29 * inch, x, y - 0.12, y + 0.12) for x, y in shown])
     return True
 
@@ -198,7 +210,7 @@ def settle(ax: Axes, words: str, looks: Sequence[Look]) -> None:
     paper = Paper.of(ax)
     title_above(ax, words, paper)
     legend(ax, looks, paper)
-    figure = ax.get_figure(root=True)
+    figure = figure_of(ax)
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -228,7 +240,7 @@ def _wrapped(words: str, inches: float) -> list[str]:
 
 def title_above(ax: Axes, words: str, paper: Paper) -> None:
     """Set the sentence over the axes, in as many lines as it needs."""
-    inches = ax.get_position().width * ax.get_figure(root=True).get_size_inches()[0]
+    inches = ax.get_position().width * figure_of(ax).get_size_inches()[0]
     ax.set_title(title_lines(words, inches), loc="left", fontsize=TITLE, fontweight="bold", color=paper.ink, pad=6, parse_math=False)
 
 
@@ -236,7 +248,7 @@ def legend(ax: Axes, looks: Sequence[Look], paper: Paper) -> Legend | None:
     """Put a legend below the time axis, as wide as the axes, naming what occurs and nothing else."""
     if not looks:
         return None
-    width, height = ax.get_position().size * ax.get_figure(root=True).get_size_inches()
+    width, height = ax.get_position().size * figure_of(ax).get_size_inches()
     found = ax.legend(
         handles=[handle(look, paper) for look in looks], loc="upper left", ncols=_columns(looks, width), fontsize=TEXT, frameon=False,
         bbox_to_anchor=(0, -BELOW_AXIS / height), borderaxespad=0, borderpad=0, handlelength=2.0, columnspacing=1.5, labelcolor=paper.ink,

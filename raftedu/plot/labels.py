@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ft2font import FT2Font, LoadFlags
+from matplotlib.ft2font import FT2Font
+
+from raftedu.plot.language import figure_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +52,7 @@ def _advance(letter: str, bold: bool) -> float:
     """How far a letter moves the pen, in ems; kerning is left out, since it only brings letters closer."""
     font = _font(bold)
     font.set_size(100.0, 72)
-    return float(font.load_char(ord(letter), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 100
+    return float(font.load_char(ord(letter)).linearHoriAdvance) / 65536 / 100
 
 
 def _font(bold: bool) -> FT2Font:
@@ -62,7 +64,7 @@ class Labels:
 
     def __init__(self, ax: Axes) -> None:
         self.ax = ax
-        place, figure = ax.get_position(), ax.get_figure(root=True)
+        place, figure = ax.get_position(), figure_of(ax)
         width, height = figure.get_size_inches()
         (self.left, self.right), (self.bottom, self.top) = ax.get_xlim(), ax.get_ylim()
         self.x_per_inch = (self.right - self.left) / (place.width * width)

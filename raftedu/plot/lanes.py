@@ -80,7 +80,7 @@ def records(frame: pd.DataFrame) -> list[Any]:
 @lru_cache(maxsize=64)
 def _record(columns: tuple[str, ...]) -> Any:
     """The class of such rows; made once for each kind of frame, since to make a class takes longer than to fill it."""
-    return NamedTuple("Record", [(name, Any) for name in columns])  # type: ignore[misc]
+    return NamedTuple("Record", [(name, Any) for name in columns])
 
 
 def lanes_of(leases: Sequence[Any], promises: Sequence[Any], waits: Sequence[Any], end: float) -> list[Lane]:
@@ -104,7 +104,8 @@ def doubled(leases: Sequence[Any]) -> list[TwoLeases]:
 
 def gaps(leases: Sequence[Any], end: float) -> list[tuple[float, float]]:
     """Return the times without any valid lease after the first one began, the last open until `end`."""
-    found, covered = [], None
+    found: list[tuple[float, float]] = []
+    covered: float | None = None
     for lease in sorted(leases, key=lambda lease: lease.start):
         if covered is not None and lease.start > covered + TOLERANCE:
             found.append((covered, lease.start))

@@ -8,12 +8,13 @@ a letter, a hatch or an outline as well, so that a grey print says the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.colors import to_rgb, to_rgba
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["CANDIDATE", "FAULTS", "HONOURED", "OWN_LEASE", "PROMISE", "PROMISE_HATCHES", "ROLES", "TWO_LEASES", "WAIT", "Look", "Paper"]
 
@@ -85,15 +86,22 @@ class Paper(NamedTuple):
     @classmethod
     def of(cls, ax: Axes) -> Paper:
         """The paper of `ax`: its background, seen through to the figure's, and inks that are read on it."""
-        ground = _seen_through([ax.get_facecolor(), ax.get_figure(root=True).get_facecolor()])
+        ground = _seen_through([ax.get_facecolor(), figure_of(ax).get_facecolor()])
         if _luminance(ground) > 0.4:
             return cls(ground, "#1A1A1A", "#8C8C8C", "#8A5A00", "#00507F", "#A83F00")
         return cls(ground, "#F2F2F2", "#8C8C8C", "#F5B93A", "#8ACBF2", "#FF8A3D")
 
 
-def _seen_through(layers: list[tuple[float, ...]]) -> tuple[float, float, float]:
+def figure_of(ax: Axes) -> Figure:
+    """The whole figure in which `ax` stands, also when that is in a part of it."""
+    part = ax.figure
+    assert part is not None, "these axes were taken out of their figure"
+    return part.figure
+
+
+def _seen_through(layers: list[Any]) -> tuple[float, float, float]:
     """The colour that is seen, the first layer on top; what is still transparent at the end is white paper."""
-    colour = (1.0, 1.0, 1.0)
+    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
     for layer in reversed(layers):
         *rgb, alpha = to_rgba(layer)
         colour = tuple(alpha * top + (1 - alpha) * below for top, below in zip(rgb, colour, strict=True))  # type: ignore[assignment]

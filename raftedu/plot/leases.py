@@ -44,7 +44,7 @@ from raftedu.plot.language import (
     WAIT,
     Look,
     face,
-    mix,
+    figure_of,
 )
 from raftedu.plot.scene import Scene
 from raftedu.plot.words import lease_sentence
@@ -118,7 +118,8 @@ def lease_looks(scene: Scene, lanes: Lanes | None = None) -> list[Look]:
     own = OWN_LEASE
     if lanes is None or _ticks(lanes)[0].size:
         own = OWN_LEASE._replace(words="own lease (ticks: renewals)")
-    looks = {"lease": own, "promise": PROMISE, "wait": WAIT, "honoured": HONOURED, "two leases": TWO_LEASES}
+    promise = PROMISE if lanes is None else _promise_look(lanes)
+    looks = {"lease": own, "promise": promise, "wait": WAIT, "honoured": HONOURED, "two leases": TWO_LEASES}
     candidates = [CANDIDATE] if any(election.candidate in scene.nodes for election in scene.elections) else []
     return [look for what, look in looks.items() if scene.lanes_with(what)] + candidates
 
@@ -129,15 +130,28 @@ def _draw_promises(lanes: Lanes) -> None:
     given: dict[tuple[int, int], list[Box]] = {}
     for lane in lanes.scene.lanes_with("promise"):
         given.setdefault((lane.node, lane.leader), []).append(_promise_box(lanes, lane))
-    widths = [box.x1 - box.x0 for boxes in given.values() for box in boxes]
-    # In bars this narrow no hatch is seen, and drawing it would take most of the time; a tint says as much.
-    narrow = bool(widths) and np.median(widths) < NARROWEST_HATCH * lanes.labels.x_per_inch
-    ground = mix(PROMISE.colour, lanes.paper.ground, 0.4) if narrow else lanes.paper.ground
+    look = _promise_look(lanes)
     for (node, leader), boxes in given.items():
-        hatch = None if narrow else PROMISE_HATCHES[order[leader] % len(PROMISE_HATCHES)]
+        hatch = look.hatch and PROMISE_HATCHES[order[leader] % len(PROMISE_HATCHES)]
         gid = f"promise:{node}:{leader}"
-        bars(lanes.ax, boxes, gid=gid, zorder=2, hatch=hatch, facecolors=[ground], edgecolors=[PROMISE.colour], linewidths=0.9)
+        bars(
+            lanes.ax,
+            boxes,
+            gid=gid,
+            zorder=2,
+            hatch=hatch,
+            facecolors=[face(look, lanes.paper)],
+            edgecolors=[PROMISE.colour],
+            linewidths=0.9,
+        )
         lanes.labels.take("bar", boxes)
+
+
+def _promise_look(lanes: Lanes) -> Look:
+    """Hatched; but in narrow bars no hatch is seen, and it would take most of the time to draw: there a tint says as much."""
+    widths = [lane.end - lane.start for lane in lanes.scene.lanes_with("promise")]
+    narrow = bool(widths) and np.median(widths) < NARROWEST_HATCH * lanes.labels.x_per_inch
+    return PROMISE._replace(hatch=None, filled=True, share=0.4) if narrow else PROMISE
 
 
 def _promise_box(lanes: Lanes, promise: Lane) -> Box:
@@ -154,12 +168,13 @@ def _own_box(lanes: Lanes, row: Lane) -> Box:
 
 def _draw_own(lanes: Lanes, row: Lane) -> None:
     """Draw a lease, a wait, a lease to honour or the red of two leases: one rectangle in the upper half of its lane."""
-    look = {
+    looks: dict[str, dict[str, Any]] = {
         "lease": dict(fc=OWN_LEASE.colour, ec="none", zorder=3),
         "honoured": dict(fc=face(HONOURED, lanes.paper), ec=lanes.paper.cool_ink, ls="--", lw=1.6, zorder=3),
-        "wait": dict(fc=lanes.paper.ground, ec=WAIT.colour, lw=2.6, zorder=4),
+        "wait": dict(fc=lanes.paper.ground, ec=WAIT.colour, lw=1.2 if lanes.crowded else 2.6, zorder=4),
         "two leases": dict(fc=TWO_LEASES.colour, ec=lanes.paper.ground, hatch=TWO_LEASES.hatch, lw=0, zorder=4.5),
-    }[row.what]
+    }
+    look = looks[row.what]
     box = _own_box(lanes, row)
     gid = f"{row.what}:{row.node}:{row.term}"
     lanes.ax.add_artist(Rectangle((box.x0, box.y0), box.x1 - box.x0, box.y1 - box.y0, gid=gid, **look))
@@ -194,8 +209,18 @@ def _draw_lost(lanes: Lanes) -> None:
     if not lost:
         return
     ax, y = lanes.ax, [lanes.y(row.node) + sum(OWN) / 2 for row in lost]
-    right = ax.transData + ScaledTranslation(9 / 72, 0, ax.get_figure(root=True).dpi_scale_trans)
-    ax.scatter([row.end for row in lost], y, s=64, marker="x", c=[lanes.paper.ink], linewidths=2.2, zorder=5, transform=right, gid="lost")
+    right = ax.transData + ScaledTranslation((5 if lanes.crowded else 9) / 72, 0, figure_of(ax).dpi_scale_trans)
+    ax.scatter(
+        [row.end for row in lost],
+        y,
+        s=25 if lanes.crowded else 64,
+        marker="x",
+        c=[lanes.paper.ink],
+        linewidths=1.5 if lanes.crowded else 2.2,
+        zorder=5,
+        transform=right,
+        gid="lost",
+    )
     inch = lanes.labels.x_per_inch
     lanes.labels.take("text", [Box(row.end, row.end + 0.24 * inch, h - 0.1, h + 0.1) for row, h in zip(lost, y, strict=True)])
 
@@ -227,7 +252,7 @@ def _label_lease(lanes: Lanes, row: Lane) -> None:
 
 def _label_wait(lanes: Lanes, row: Lane) -> None:
     """Write how long a new leader waits: in its box, else beside it, where its lane is still empty."""
-    wait = lanes.scene.waits_for(row)
+    wait: Any = lanes.scene.waits_for(row)
     length = lanes.scene.length(wait.length)
     if wait_is_cut(wait) and wait.end < lanes.scene.end:
         length = f"{lanes.scene.length(wait.end - wait.start)} of {length}"
@@ -277,8 +302,9 @@ def _draw_reason(lanes: Lanes, lane: Lane) -> None:
     bar = next(_promise_box(lanes, p) for p in lanes.scene.lanes_with("promise") if (p.node, p.leader, p.term, p.start) == given)
     box, y = _own_box(lanes, lane), (bar.y0 + bar.y1) / 2
     edge = box.y0 if box.y0 > bar.y0 else box.y1
+    width, dot = (1.0, 3.0) if lanes.crowded else (2.2, 6.0)
     lanes.ax.plot(
-        [bar.x1, box.x1], [y, edge], color=WAIT.colour, lw=2.2, ls=(0, (1.2, 1)), marker="o", markevery=[0], ms=6, zorder=4.2,
+        [bar.x1, box.x1], [y, edge], color=WAIT.colour, lw=width, ls=(0, (1.2, 1)), marker="o", markevery=[0], ms=dot, zorder=4.2,
         gid=f"because:{lane.node}:{lane.term}", scalex=False, scaley=False,
     )  # fmt: skip
     lanes.labels.take("line", [lanes.labels.line(box.x1, min(y, edge), max(y, edge))])

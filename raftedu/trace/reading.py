@@ -13,13 +13,14 @@ from pathlib import Path
 import pandas as pd
 
 from raftedu.events.errors import DumpError
-from raftedu.events.reader import HEADER, Paths, find_damage, find_dumps, read_lines
+from raftedu.events.reader import HEADER, Paths, find_damage, find_dumps, parse_facts, read_lines
 from raftedu.events.table import COLUMNS
 
-__all__ = ["FILE", "LINE", "read_files", "rows_of"]
+__all__ = ["FILE", "LINE", "SHIFT", "read_files", "rows_of"]
 
-FILE, LINE = "_file", "_line"
-"""Two more columns of the table of rows: which file (a position), and which line of it, for messages about damage."""
+FILE, LINE, SHIFT = "_file", "_line", "_shift"
+"""Three more columns of the table of rows: file (a position) and line of it, for messages about damage; and by how many seconds its
+times were moved, to tell moments among its facts on the same clock."""
 
 _DTYPES = {column: "int64" if column in ("seq", "node", "term") else "float64" for column in COLUMNS[:4] + ("peer", "index")}
 _TEXT = ("role", "event", "sentence", "facts")
@@ -34,6 +35,7 @@ def read_files(paths: Paths) -> tuple[pd.DataFrame, tuple[Path, ...]]:
         raise DumpError("the file is empty: nothing was ever written to it; give the folder of a run that took place", files[0])
     tables = [rows_of(body, file).assign(**{FILE: number}) for number, (body, file) in enumerate(zip(bodies, files, strict=True))]
     _refuse_two_runs(tables, files)
+    _align(tables, files)
     rows = pd.concat(tables, ignore_index=True).sort_values(["time", "node", "seq"], kind="stable", ignore_index=True)
     return rows, files
 
@@ -52,6 +54,7 @@ def rows_of(body: bytes, file: Path) -> pd.DataFrame:
         raise find_damage(file) or DumpError("the file cannot be read as tab-separated events; it is damaged", file)
     table["time"] = table["time"].round(6)  # some versions of pandas parse a decimal to a neighbour of the nearest float
     table[LINE] = range(2, len(table) + 2)
+    table[SHIFT] = 0.0
     _warn_if_time_falls(table, file)
     return table.astype({"peer": "Int64", "index": "Int64"})
 
@@ -69,6 +72,23 @@ def _warn_if_time_falls(table: pd.DataFrame, file: Path) -> None:
     if falls:
         what = "time falls back here: several runs stand in this file, and they are shown as one"
         warnings.warn(f"{file}, line {falls[0]}: {what}", stacklevel=2)
+
+
+def _align(tables: list[pd.DataFrame], files: tuple[Path, ...]) -> None:
+    """Shift the times of processes that began at different moments to one zero, the earliest; ``started`` says when each began."""
+    zeros: dict[int, tuple[float, float]] = {}
+    for number, (table, file) in enumerate(zip(tables, files, strict=True)):
+        starts = table.loc[table["event"] == "started", ["facts", LINE]].head(1)
+        for text, line in starts.itertuples(index=False):
+            facts = parse_facts(text, file, line)
+            zero, pace = facts.get("utc_zero"), facts.get("pace")
+            if isinstance(zero, int | float) and isinstance(pace, int | float) and pace > 0:
+                zeros[number] = (float(zero), float(pace))
+    earliest = min((zero for zero, _ in zeros.values()), default=0.0)
+    for number, (zero, pace) in zeros.items():
+        if zero != earliest:
+            shift = (zero - earliest) / pace
+            tables[number] = tables[number].assign(**{SHIFT: shift, "time": (tables[number]["time"] + shift).round(6)})
 
 
 def _refuse_two_runs(tables: list[pd.DataFrame], files: tuple[Path, ...]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from html import escape
 from numbers import Integral
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -124,7 +124,7 @@ class Trace:
         rows, start, end = self._rows, self._start, self._end
         for column, wanted in (("node", node), ("event", event), ("term", term)):
             if wanted is not None:
-                rows = rows[rows[column].isin([wanted] if isinstance(wanted, Integral | str) else list(wanted))]
+                rows = rows[rows[column].isin(_each(wanted))]
         if between is not None:
             start, end = max(start, float(between[0])), min(end, float(between[1]))
             rows = rows[rows["time"] <= end]
@@ -213,6 +213,10 @@ class Trace:
         more = f"<p>and {len(leaders) - 12} more</p>" if len(leaders) > 12 else ""
         head = "<tr><th>leader</th><th>term</th><th>from</th><th>to</th><th>why it ended</th></tr>"
         return f"<p>{escape(repr(self))}</p>" + (f"<table>{head}{''.join(rows)}</table>{more}" if rows else "")
+
+
+def _each(wanted: Any) -> list[Any]:
+    return [wanted] if isinstance(wanted, Integral | str) else list(wanted)
 
 
 def _nodes_in_words(nodes: list[int]) -> str:

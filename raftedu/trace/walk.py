@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from raftedu.events.reader import parse_facts
-from raftedu.trace.reading import FILE, LINE
+from raftedu.trace.reading import FILE, LINE, SHIFT
 
 __all__ = ["ENDS", "Row", "walk"]
 
@@ -22,14 +22,14 @@ ENDS = {"crashed": "crashed", "stopped": "stopped", "fault": "stopped"}
 """The events that end a node's life, and what the node is from then on."""
 
 _LIFE = {"started", "clock_changed", *ENDS}
-_READ = ["time", "node", "term", "role", "event", "peer", "index", "facts", FILE, LINE]
+_READ = ["time", "node", "term", "role", "event", "peer", "index", "facts", FILE, LINE, SHIFT]
 
 
 class Row:
     """One event. ``moment(name)`` is a moment among its facts, told on the trace's clock."""
 
     def __init__(self, values: tuple[Any, ...], files: tuple[Path, ...], rate: float | None) -> None:
-        self.time, self.node, self.term, self.role, self.event, peer, index, self._text, self._file, self._line = values
+        self.time, self.node, self.term, self.role, self.event, peer, index, self._text, self._file, self._line, self._shift = values
         self.peer: int | None = None if pd.isna(peer) else int(peer)
         self.index: int | None = None if pd.isna(index) else int(index)
         self._files, self._rate = files, rate
@@ -54,7 +54,7 @@ class Row:
         if value is None:
             return float(self.time)
         if self._rate is None:
-            return float(value)
+            return float(value + self._shift)
         return float(self.time + (value - self.facts.get("now", self.time)) / self._rate)
 
 

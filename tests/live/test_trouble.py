@@ -125,7 +125,7 @@ def recorded(tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "error_class", "words"),
     [
-        ("metadata.txt", b"current_term one\n", StorageError, ("metadata.txt", "line 1")),
+        ("metadata.txt", b"current_term one\n", StorageError, ("metadata.txt", "line 2")),
         ("metadata.txt", b"{\"term\": 3}", StorageError, ("metadata.txt", "line 1")),
         ("metadata.txt", b"", StorageError, ("metadata.txt", "line 1")),
         ("metadata.txt", b"\x00\xff\xfe", StorageError, ("metadata.txt", "line 1")),

@@ -61,22 +61,28 @@ def the_end_times_they_sent(view):
     return max([view.now, view.promise_until, *(b.remaining for b in view.ballots if b.granted and b.term == view.term)])
 
 
-@point(
-    undone("the promise ends at a moment of the leader's clock", lease_promise=until_the_leaders_clock_says),
-    undone("the voter reports the end on its own clock", remaining_promise=end_of_promise, lease_wait=the_end_times_they_sent),
-)
-def test_u12_only_durations_travel(rules):
-    w = World(3, rules=rules, lease=LEASE, clocks={1: (100.0, 1.0), 2: (1000.0, 1.0), 3: (5000.0, 1.0)})
-    w.elect(1)
+def hand_over_between_clocks(w: World) -> None:
+    w.elect(1, by=[2])
     w.cut(1, 3)
     w.run(1.0)
     w.isolate(1)
-    w.run(8.2)  # node 3 owes nothing any more, node 2 does
+    w.run(8.2)  # node 3 owes nothing any more, node 2 does, and the lease of node 1 runs until 9
+    w.rise(3, 1)
     w.elect(3, by=[2])
-    w.run(8.9)
-    require(w.holders() == [1], "node 3 waits for what node 2 promised")
     w.run(11.0)
-    require(w.holders() == [3], "and then has its lease")
+    require(w.holders() == [3], "the lease went over to node 3")
+
+
+@point(undone("the promise ends at a moment of the leader's clock", lease_promise=until_the_leaders_clock_says))
+def test_u12_a_promise_knows_nothing_of_the_leaders_clock(rules):
+    clocks = {1: (100.0, 1.0), 2: (1000.0, 1.0), 3: (5000.0, 1.0)}
+    hand_over_between_clocks(World(3, rules=rules, lease=LEASE, clocks=clocks, no_op_on_election=False))
+
+
+@point(undone("the voter reports the end on its own clock", remaining_promise=end_of_promise, lease_wait=the_end_times_they_sent))
+def test_u12_a_vote_carries_a_duration(rules):
+    clocks = {1: (5000.0, 1.0), 2: (100.0, 1.0), 3: (9000.0, 1.0)}
+    hand_over_between_clocks(World(3, rules=rules, lease=LEASE, clocks=clocks, no_op_on_election=False))
 
 
 def a_flag(view):
@@ -91,7 +97,13 @@ def test_u13_the_clock_is_compared_at_use(rules):
     w.settle()
     require(w.get(1, "x").value == "1", "node 1 has its lease")
     w.isolate(1)
-    w.pass_time(300.0)  # node 1 is suspended; the others are not
+    w.pause(1)  # no timer of it fires any more
+    w.run(9.0)
+    w.elect(3, by=[2])
+    w.set(3, "x", "2")
+    w.run(300.0)
+    require(w.get(3, "x").value == "2", "the others went on")
+    w.resume(1)
     require(w.get(1, "x").outcome == "fail", "the first GET after a pause is served from a lease long gone")
     require(w.role(1) == Role.FOLLOWER, "it noticed, with no timer fired")
 
@@ -178,11 +190,13 @@ def test_u16_a_deposed_leader_answers_while_its_lease_runs_and_refuses_right_aft
     require(w.leaders() == [1, 3] and w.holders() == [1], "two leaders, one lease")
     require(w.get(1, "x").value == "1", "the deposed leader may answer")
     w.run(9.0)
-    require(w.get(1, "x").outcome == "fail", "right after it must not")
+    right_after = w.get(1, "x")
     w.run(9.1)
     w.set(3, "x", "2")
     w.run(11.0)
     require(w.get(3, "x").value == "2", "the new one does")
+    require(w.get(1, "x").outcome == "fail", "the old one does not")
+    require(right_after.outcome == "fail", "nor did it the moment its lease ended")
     require(all(w.get(i, "x").outcome == "fail" for i in (1, 2)), "followers never answer")
     w.campaign(2)
     require(w.role(2) == Role.CANDIDATE and w.get(2, "x").outcome == "fail", "candidates never answer")

@@ -262,3 +262,14 @@ def test_packaged_data_is_found_before_the_source_tree(tmp_path, monkeypatch):
 
 def test_the_package_itself_knows_where_it_is():
     assert Path(raftedu.data.__file__).parent == raftedu.data._PACKAGE
+
+
+def test_processes_that_began_at_different_moments_are_told_on_one_clock(tmp_path: Path) -> None:
+    for node, zero in ((1, 1000.0), (2, 1003.0)):
+        with DumpWriter(tmp_path / f"logs_node_{node}" / "dump.txt", node) as dump:
+            facts = {"incarnation": 1, "utc_zero": zero, "pace": 0.5, "config": {}, "restored": {"last_index": 0}, "now": 0.0}
+            dump.write(0.0, Say("started", 0, Role.FOLLOWER, None, None, facts))
+            dump.write(1.0, Say("lease_promised", 1, Role.FOLLOWER, 3, None, {"old_until": 0.0, "until": 9.0, "msg": "", "now": 1.0}))
+    trace = read_dump(tmp_path)
+    assert trace.frame.query("event == 'started'")["time"].tolist() == [0.0, 6.0]
+    assert trace.promises().set_index("node")["until"].to_dict() == {1: 9.0, 2: 15.0}
