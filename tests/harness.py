@@ -19,7 +19,7 @@ from raftedu.core.node import Node
 from raftedu.core.outputs import Answer, Output, Persist, Say, Send, SetTimer
 from raftedu.core.rules import RULES, Rules
 from raftedu.core.types import Durable, Entry, HardState, Role
-from tests.invariants import Invariants, Operation, Violation
+from tests.invariants import Invariants, Operation, Violation, require
 
 __all__ = ["Flight", "Host", "Told", "Violation", "World", "require"]
 
@@ -91,21 +91,15 @@ class Host:
         self.saved_seq = persist.seq
 
 
-def require(truth: object, words: str) -> None:
-    """Raise a `Violation` with these words if it is not so."""
-    if not truth:
-        raise Violation(words)
-
-
 class World:
     """Nodes, what is between them, and the hand of the test.
 
-    ``clocks`` gives nodes an (offset, rate); the settings are those of `Config`.
+    ``clocks`` gives nodes an (offset, rate), ``logs`` the terms of what they find on their disk; the settings are those of `Config`.
     """
 
     def __init__(
         self, nodes: int = 3, *, rules: Rules = RULES, clocks: dict[int, tuple[float, float]] | None = None,
-        logs: dict[int, list[int]] | None = None, start: bool = True, **settings: Any,
+        logs: dict[int, list[int]] | None = None, start: bool = True, watch: Invariants | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.config = Config.of(nodes, **settings)
         self.rules, self.now = rules, 0.0
@@ -116,7 +110,7 @@ class World:
         self.held_links: set[tuple[int, int]] = set()
         self.paused: set[int] = set()
         self.ids, self.requests = count(1), count(1)
-        self.invariants = Invariants()
+        self.invariants = watch or Invariants()
         self.hosts = {i: Host(i, self.config, *(clocks or {}).get(i, (0.0, 1.0))) for i in self.config.nodes}
         for i, terms in (logs or {}).items():
             self._furnish(self.hosts[i], terms)

@@ -16,11 +16,17 @@ from raftedu.core.types import Entry, Role
 if TYPE_CHECKING:
     from tests.harness import World
 
-__all__ = ["Invariants", "Operation", "Violation"]
+__all__ = ["Invariants", "Operation", "Violation", "require"]
 
 
 class Violation(AssertionError):
     """An outcome that must never be; the message names the invariant and who broke it."""
+
+
+def require(truth: object, words: str) -> None:
+    """Raise a `Violation` with these words if it is not so."""
+    if not truth:
+        raise Violation(words)
 
 
 @dataclass
@@ -186,12 +192,14 @@ class Invariants:
         return index or 0
 
     def _get_done(self, operation: Operation, value: str) -> int:
-        versions = {v: index for index, (key, v) in sorted(self.effects.items()) if key == operation.key} | {"": 0}
+        versions = {"": 0} | {v: index for index, (key, v) in sorted(self.effects.items()) if key == operation.key}
         floor = self.asked_with_floor[operation.op_id]
         if value not in versions:
             raise Violation(f"dirty read: node {operation.node} answers {operation.key}={value!r}, which was never applied")
         if versions[value] < floor:
-            raise Violation(f"stale read: node {operation.node} answers {operation.key}={value!r} of entry {versions[value]}, known was {floor}")
+            raise Violation(
+                f"stale read: node {operation.node} answers {operation.key}={value!r} of entry {versions[value]}, known was {floor}"
+            )
         return versions[value]
 
     def crashed(self, i: int) -> None:

@@ -54,7 +54,8 @@ def _write(s: State, request: ClientRequest, now: Seconds) -> None:
             index = append(s, [Entry(s.term, SET, request.key, request.value, request.client, request.request)])
             if request.client:
                 s.appended[request.client, request.request] = index
-            send_round(s, now, s.peers)
+            if s.role == Role.LEADER:  # a wrong rule may let anyone append; nobody else has followers to send to
+                send_round(s, now, s.peers)
         s.waiters.setdefault(index, []).append(request)
 
 

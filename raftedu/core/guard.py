@@ -79,6 +79,10 @@ def _is_result(value: Any) -> bool:
     return isinstance(value, Result) and value.outcome in ("success", "fail", "unknown") and isinstance(value.value, str)
 
 
+def _is_progress(value: Any) -> bool:
+    return isinstance(value, Progress) and _is_int(value.next_index) and _is_index(value.match_index)
+
+
 TRUTH = ("True or False", _is_bool)
 INDEX = ("an index, an int from 0", _is_index)
 MOMENT = ("a number of seconds", _is_number)
@@ -91,7 +95,7 @@ RETURNS: dict[str, tuple[str, Check]] = {
     "merged_log": ("a tuple of entries", _are_entries),
     "acknowledged_index": ("an index, or None to refuse", _or_none(_is_index)),
     "entries_to_send": ("a pair (first, last) of indexes", _is_pair(_is_int)),
-    "after_append_reply": ("Progress(next_index, match_index)", lambda p: isinstance(p, Progress) and all(map(_is_int, p))),
+    "after_append_reply": ("Progress(next_index, match_index), indexes", _is_progress),
     "leader_commit_index": INDEX,
     "follower_commit_index": INDEX,
     "applicable": INDEX,

@@ -4,8 +4,9 @@ A driver's duties, in this order, for every batch of inputs:
 
 1. take the inputs that are there, then read the clock **once**, after the last one was taken (R6);
 2. ``outputs = node.step(input, now)`` for each;
-3. carry out every `Persist`: write, flush, fsync; then ``node.step(Persisted(seq), now)``;
-4. only then send each `Send` whose ``after`` is that ``seq``; a `Send` with ``after == 0`` may go at once;
+3. carry out every `Persist`: write, flush, fsync;
+4. only then send each `Send` whose ``after`` is that ``seq``, and ``node.step(Persisted(seq), now)``; a `Send` with ``after == 0``
+   may go at once;
 5. arm each `SetTimer` by drawing a duration from its range; a new one of the same name replaces the old;
 6. write each `Say` to the dump, and hand each `Answer` to its client.
 """

@@ -25,6 +25,12 @@ class KeyValue:
         self.last_request: dict[str, int] = {}
         self._state = b""
 
+    def copy(self) -> KeyValue:
+        """Return a state machine that has applied the same and goes its own way from here."""
+        other = KeyValue()
+        other.data, other.last_request, other._state = dict(self.data), dict(self.last_request), self._state
+        return other
+
     def apply(self, entry: Entry, rules: Rules, *, is_leader: bool) -> str:
         """Apply one entry; return ``"new"``, ``"duplicate"`` (applied before) or ``"outdated"`` (a later one was)."""
         if entry.op != SET:

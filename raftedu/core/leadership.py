@@ -35,6 +35,7 @@ def _begin_replication(s: State) -> None:
     s.next_index, s.match_index = dict(new.next_index), dict(new.match_index)
     s.owes_no_op = new.append_no_op
     s.next_heartbeat_at = float("-inf") if new.heartbeat_at_once else float("inf")
+    s.commit_blocked = True
     s.in_flight.clear()
     s.waiters.clear()
     if new.keep_log_to < s.log.last_index:
@@ -87,8 +88,10 @@ def plan_wake_up(s: State, now: Seconds) -> None:
     """Ask for a leader to be woken at the next deadline that is still to come."""
     if s.next_heartbeat_at == float("inf"):
         s.next_heartbeat_at = now + s.config.heartbeat  # the rule chose to begin with silence
-    deadlines = [s.next_heartbeat_at, lease_deadline(s, now), *([s.wait_until] if s.waiting else [])]
-    due = min((d for d in deadlines if d > now), default=s.next_heartbeat_at)
+    due = s.next_heartbeat_at
+    for deadline in (lease_deadline(s, now), s.wait_until if s.waiting else now):
+        if now < deadline and (deadline < due or due <= now):
+            due = deadline
     if due != s.leader_due:
         s.leader_due = due
         arm(s, LEADER, max(0.0, due - now), max(0.0, due - now))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from raftedu.core.state import State, say
+from raftedu.core.state import State, say, tell
 from raftedu.core.terms import step_down
-from raftedu.core.types import Entry, NodeId, Seconds
+from raftedu.core.types import Entry, NodeId, Seconds, make
 from raftedu.core.views import LeaseView, PromiseView, RemainingView, RestartView, Round, StepDownView, ValidView, WaitView
 
 __all__ = ["check_lease", "lease_deadline", "lease_is_valid", "promise", "promise_at_restart", "remaining", "renew", "start_wait"]
@@ -18,11 +18,13 @@ def promise_at_restart(s: State, now: Seconds) -> None:
 
 def promise(s: State, leader: NodeId, entries: tuple[Entry, ...], sent_at: Seconds, now: Seconds, msg: str) -> None:
     """Promise the leader to help no other while its lease may run, before it is answered [R1]."""
-    old = s.promise_until
-    s.promise_until = s.rules.lease_promise(PromiseView(old, now, s.config.promise, s.config.lease, entries, sent_at))
+    old, length = s.promise_until, s.promise_length
+    s.promise_until = s.rules.lease_promise(make(PromiseView, (old, now, length, s.config.lease, entries, sent_at)))
     # Saved once in a lifetime, before the first reply: a later life may run with a shorter lease [R10].
-    s.promised = max(s.promised, s.config.promise)
-    say(s, "lease_promised", peer=leader, old_until=old, until=s.promise_until, msg=msg, now=now)
+    if s.promised < length:
+        s.promised = length
+    if s.listening:
+        tell(s, "lease_promised", leader, None, {"old_until": old, "until": s.promise_until, "msg": msg, "now": now})
 
 
 def remaining(s: State, now: Seconds) -> Seconds:
@@ -48,9 +50,9 @@ def lease_is_valid(s: State, now: Seconds) -> bool:
 def renew(s: State, now: Seconds) -> None:
     """Let the rule `lease_expiry` look at the rounds and their answers, and say what came of it [R2]."""
     sent_at = s.rounds.get(s.round, s.elected_at)
-    view = LeaseView(
-        s.config.lease, s.lease_expiry, dict(s.answered), s.config.majority, now, sent_at, s.wait_until, s.config.kappa,
-    )  # fmt: skip
+    view = make(LeaseView, (
+        s.config.lease, s.lease_expiry, dict(s.answered), s.majority, now, sent_at, s.wait_until, s.kappa,
+    ))  # fmt: skip
     old, s.lease_expiry = s.lease_expiry, s.rules.lease_expiry(view)
     if not s.lease_told:
         if lease_is_valid(s, now):
@@ -61,6 +63,8 @@ def renew(s: State, now: Seconds) -> None:
 
 
 def _say_lease(s: State, event: str, old: Seconds | None, now: Seconds) -> None:
+    if not s.listening:
+        return
     by_age = sorted(s.answered.items(), key=lambda item: -item[1].sent_at)[: s.config.majority - 1]
     basis = min([now, *(round_.sent_at for _, round_ in by_age)])
     ackers = [[node, round_.msg, round_.sent_at] for node, round_ in by_age]
@@ -72,12 +76,13 @@ def note_answer(s: State, follower: NodeId, round_: int, now: Seconds, msg: str)
     sent_at = s.rounds.get(round_)
     known = s.answered.get(follower)
     if sent_at is not None and (known is None or sent_at > known.sent_at):
-        s.answered[follower] = Round(sent_at, now, msg)
+        s.answered[follower] = make(Round, (sent_at, now, msg))
 
 
 def forget_old_rounds(s: State, now: Seconds) -> None:
     """Forget rounds that can renew nothing any more; they are in the order of sending."""
-    for round_, sent_at in list(s.rounds.items()):
+    while s.rounds:
+        round_, sent_at = next(iter(s.rounds.items()))
         if sent_at + 2 * s.config.lease > now:
             break
         del s.rounds[round_]
@@ -96,7 +101,7 @@ def check_lease(s: State, now: Seconds) -> bool:
     """Step down if the rule says so; return whether this leader goes on [R9]."""
     busy_since = s.unsynced[0].since if s.unsynced else None
     c = s.config
-    view = StepDownView(now, c.lease, s.lease_expiry, s.wait_until, s.elected_at, c.election_max, busy_since)
+    view = make(StepDownView, (now, c.lease, s.lease_expiry, s.wait_until, s.elected_at, c.election_max, busy_since))
     if not s.rules.must_step_down(view):
         return True
     if busy_since is not None and now >= busy_since + c.lease:

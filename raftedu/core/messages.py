@@ -72,9 +72,11 @@ class AppendReply(NamedTuple):
     refused: str = ""
 
 
+_REPLIES = (VoteReply, AppendReply)
+
 Message: TypeAlias = RequestVote | VoteReply | AppendEntries | AppendReply
 
 
 def is_reply(message: Message) -> bool:
     """Return whether the message answers another one."""
-    return isinstance(message, VoteReply | AppendReply)
+    return isinstance(message, _REPLIES)

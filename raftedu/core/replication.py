@@ -5,9 +5,9 @@ from __future__ import annotations
 from raftedu.core.answers import apply_committed
 from raftedu.core.leases import forget_old_rounds, note_answer, promise, renew
 from raftedu.core.messages import AppendEntries, AppendReply
-from raftedu.core.state import State, arm_election_timer, say, send, set_role
+from raftedu.core.state import State, arm_election_timer, say, send, set_role, tell
 from raftedu.core.terms import step_down
-from raftedu.core.types import Entry, Index, NodeId, Role, Seconds
+from raftedu.core.types import Entry, Index, NodeId, Role, Seconds, make
 from raftedu.core.views import (
     AckView,
     AppendView,
@@ -26,6 +26,8 @@ __all__ = ["MAX_MESSAGE_BYTES", "append", "heartbeat", "on_append_entries", "on_
 
 MAX_MESSAGE_BYTES = 2**20
 """About the most text in one AppendEntries; a single entry may be longer."""
+
+_LEADERS_CALL = ResetView("AppendEntries", granted=False, from_leader=True)
 
 
 # ---- the leader sends
@@ -54,7 +56,7 @@ def send_round(s: State, now: Seconds, peers: tuple[NodeId, ...], *, is_heartbea
     s.round += 1
     s.rounds[s.round] = now
     for peer in peers:
-        first, last = s.rules.entries_to_send(SendView(s.next_index[peer], s.log.last_index, s.config.batch_size))
+        first, last = s.rules.entries_to_send(make(SendView, (s.next_index[peer], s.log.last_index, s.config.batch_size)))
         if is_heartbeat or (last >= first and peer not in s.in_flight):
             _send_append(s, peer, first, last, now)
 
@@ -65,7 +67,7 @@ def _send_append(s: State, peer: NodeId, first: Index, last: Index, now: Seconds
         s.in_flight[peer] = s.round
     prev = max(first - 1, 0)
     prev_term = s.log.term_at(prev) or 0
-    send(s, peer, AppendEntries(s.term, s.node, prev, prev_term, entries, s.commit_index, s.round, now, s.config.lease))
+    send(s, peer, make(AppendEntries, (s.term, s.node, prev, prev_term, entries, s.commit_index, s.round, now, s.config.lease)))
 
 
 # ---- the follower receives
@@ -73,36 +75,42 @@ def _send_append(s: State, peer: NodeId, first: Index, last: Index, now: Seconds
 
 def on_append_entries(s: State, m: AppendEntries, now: Seconds, msg: str) -> None:
     """Follow the sender if it leads this term, promise it its lease, compare logs, merge, commit, answer."""
-    follows = s.rules.follows_leader(FollowView(s.term, s.role, s.leader, m.sender, m.term))
+    follows = s.rules.follows_leader(make(FollowView, (s.term, s.role, s.leader, m.sender, m.term)))
     if not follows:
         _refuse(s, m, msg, _why_not_followed(s, m))
         return
-    if s.role == Role.LEADER:  # only a wrong rule lets a leader follow another of its term; its clients still get their answer
+    if s.role is Role.LEADER:  # only a wrong rule lets a leader follow another of its term; its clients still get their answer
         step_down(s, now, f"node {m.sender} leads term {m.term}", "lease_given_up")
-    set_role(s, Role.FOLLOWER, f"node {m.sender} leads term {m.term}")
+    if s.role is not Role.FOLLOWER:
+        set_role(s, Role.FOLLOWER, f"node {m.sender} leads term {m.term}")
     s.leader = m.sender
-    if s.rules.resets_election_timer(ResetView("AppendEntries", granted=False, from_leader=True)):
+    if s.rules.resets_election_timer(_LEADERS_CALL):
         arm_election_timer(s)
     promise(s, m.sender, m.entries, m.sent_at, now, msg)
     _compare_and_merge(s, m, msg)
 
 
 def _compare_and_merge(s: State, m: AppendEntries, msg: str) -> None:
-    last_new = m.prev_log_index + len(m.entries)
-    term_at_prev = s.log.term_at(m.prev_log_index)
-    accepted = s.rules.accepts_append(AppendView(m.prev_log_index, m.prev_log_term, term_at_prev, s.log.last_index, len(m.entries)))
+    prev, count = m.prev_log_index, len(m.entries)
+    last_new = prev + count
+    term_at_prev = s.log.term_at(prev)
+    accepted = s.rules.accepts_append(make(AppendView, (prev, m.prev_log_term, term_at_prev, s.log.last_index, count)))
     if accepted:
-        _merge(s, m)
-        commit_view = FollowerCommitView(s.commit_index, m.leader_commit, last_new, s.log.last_index)
-        _commit(s, s.rules.follower_commit_index(commit_view), "follower", {"leader_commit": m.leader_commit, "last_new": last_new})
-    acknowledged = s.rules.acknowledged_index(AckView(accepted, m.prev_log_index, len(m.entries), s.log.last_index))
+        if count or prev != s.log.last_index:
+            _merge(s, m)
+        commit_view = make(FollowerCommitView, (s.commit_index, m.leader_commit, last_new, s.log.last_index))
+        commit = s.rules.follower_commit_index(commit_view)
+        if commit != s.last_applied or commit != s.commit_index:
+            _commit(s, commit, "follower", {"leader_commit": m.leader_commit, "last_new": last_new})
+    acknowledged = s.rules.acknowledged_index(make(AckView, (accepted, prev, count, s.log.last_index)))
     if acknowledged is None:
         have = "no entry" if term_at_prev is None else f"an entry of term {term_at_prev}"
-        _refuse(s, m, msg, f"{have} at index {m.prev_log_index}, where the leader has one of term {m.prev_log_term} (§5.3)")
+        _refuse(s, m, msg, f"{have} at index {prev}, where the leader has one of term {m.prev_log_term} (§5.3)")
         return
-    term = s.rules.reply_term(ReplyTermView(s.term, m.term))
-    say(s, "append_accepted", peer=m.sender, index=s.log.last_index, msg=msg, **{"from": m.prev_log_index + 1, "to": last_new})
-    send(s, m.sender, AppendReply(term, s.node, True, acknowledged, m.round, m.prev_log_index))
+    term = s.rules.reply_term(make(ReplyTermView, (s.term, m.term)))
+    if s.listening:
+        tell(s, "append_accepted", m.sender, s.log.last_index, {"msg": msg, "from": prev + 1, "to": last_new})
+    send(s, m.sender, AppendReply(term, s.node, True, acknowledged, m.round, prev))
 
 
 def _merge(s: State, m: AppendEntries) -> None:
@@ -145,29 +153,30 @@ def _why_not_followed(s: State, m: AppendEntries) -> str:
 
 def on_append_reply(s: State, m: AppendReply, now: Seconds, msg: str) -> None:
     """Renew the lease, learn what the follower has, commit, and send what it still lacks."""
-    if s.role != Role.LEADER or m.term != s.term:
+    if s.role is not Role.LEADER or m.term != s.term:
         return
     note_answer(s, m.sender, m.round, now, msg)
     renew(s, now)
     if s.in_flight.get(m.sender, m.round + 1) <= m.round:
         del s.in_flight[m.sender]
-    moved = _learn(s, m, msg)
-    try_commit(s, now)
-    if moved or m.success:
+    old_next, old_match = s.next_index[m.sender], s.match_index[m.sender]
+    _learn(s, m, msg)
+    if s.commit_blocked or s.match_index[m.sender] != old_match:
+        try_commit(s, now)
+    if m.success or s.next_index[m.sender] != old_next:
         _send_rest(s, m.sender, now)
 
 
-def _learn(s: State, m: AppendReply, msg: str) -> bool:
+def _learn(s: State, m: AppendReply, msg: str) -> None:
     old_next, old_match = s.next_index[m.sender], s.match_index[m.sender]
-    view = ReplyView(
+    view = make(ReplyView, (
         old_next, old_match, s.log.last_index, m.success, m.match_index, m.prev_log_index, m.conflict_term, m.conflict_index,
         s.log.last_index_of(m.conflict_term) if m.conflict_term else 0, s.config.fast_backup,
-    )  # fmt: skip
-    s.next_index[m.sender], s.match_index[m.sender] = s.rules.after_append_reply(view)
-    if s.match_index[m.sender] != old_match:
-        say(s, "match_advanced", peer=m.sender, index=s.match_index[m.sender],
-            follower=m.sender, old=old_match, new=s.match_index[m.sender], msg=msg)  # fmt: skip
-    return s.next_index[m.sender] != old_next
+    ))  # fmt: skip
+    s.next_index[m.sender], match = s.rules.after_append_reply(view)
+    if match != old_match:
+        s.match_index[m.sender] = match
+        say(s, "match_advanced", peer=m.sender, index=match, follower=m.sender, old=old_match, new=match, msg=msg)
 
 
 def _send_rest(s: State, peer: NodeId, now: Seconds) -> None:
@@ -176,13 +185,18 @@ def _send_rest(s: State, peer: NodeId, now: Seconds) -> None:
 
 
 def try_commit(s: State, now: Seconds) -> None:
-    """Commit what a majority holds, if the wait for the old lease is over [R7]."""
-    if not s.rules.may_commit_now(CommitTimeView(now, s.wait_until)):
+    """Commit what a majority holds, if the wait for the old lease is over [R7]; asked anew whenever what counts has changed."""
+    s.commit_blocked = not s.rules.may_commit_now(CommitTimeView(now, s.wait_until))
+    if s.commit_blocked:
         return
     # Nobody can hold more of this leader's log than there is; a follower that claims so (a wrong rule) is not believed that far.
-    match = {node: min(index, s.log.last_index) for node, index in {**s.match_index, s.node: s.saved_index}.items()}
-    view = CommitView(s.term, s.commit_index, match, s.config.majority, s.log.last_index, s.log.terms)
-    _commit(s, s.rules.leader_commit_index(view), "leader", {"matches": [list(item) for item in match.items()]})
+    last = s.log.last_index
+    match = {node: index if index < last else last for node, index in s.match_index.items()}
+    match[s.node] = min(s.saved_index, last)
+    view = CommitView(s.term, s.commit_index, match, s.majority, s.log.last_index, s.log.terms)
+    commit = s.rules.leader_commit_index(view)
+    if commit != s.last_applied or commit != s.commit_index:
+        _commit(s, commit, "leader", {"matches": [list(item) for item in match.items()]})
 
 
 def _commit(s: State, new: Index, by: str, basis: dict[str, object]) -> None:
@@ -202,6 +216,8 @@ def _changed(s: State, first: Index) -> None:
 
 
 def _say_appended(s: State, first: Index) -> None:
+    if not s.listening:
+        return
     last = s.log.last_index
     entries = [[first + i, e.term, e.words, e.client, e.request] for i, e in enumerate(s.log.between(first, last))]
     say(s, "entry_appended", index=last, **{"from": first}, entries=entries, chain=s.log.chain())

@@ -15,17 +15,29 @@ from raftedu.core.log import Log
 from raftedu.core.messages import Message
 from raftedu.core.outputs import Output, Persist, Say, Send, SetTimer
 from raftedu.core.rules import Rules
-from raftedu.core.types import Durable, HardState, Index, NodeId, Role, Seconds, Term
+from raftedu.core.types import Durable, HardState, Index, NodeId, Role, Seconds, Term, make
 from raftedu.core.views import Ballot, PersistView, Round, TimeoutView
 
-__all__ = ["ELECTION", "LEADER", "State", "arm_election_timer", "disarm", "finish_step", "persisted", "say", "send", "set_role"]
+__all__ = [
+    "ELECTION",
+    "LEADER",
+    "State",
+    "Unsynced",
+    "arm_election_timer",
+    "disarm",
+    "finish_step",
+    "persisted",
+    "say",
+    "send",
+    "set_role",
+    "tell",
+]
 
-_new = tuple.__new__  # makes a named tuple in a third of the time; for what is made most often
 ELECTION = "election"
 LEADER = "leader"
 
 
-class _Unsynced(NamedTuple):
+class Unsynced(NamedTuple):
     """One `Persist` that the driver has not reported as done."""
 
     seq: int
@@ -40,7 +52,8 @@ class State:
 
     def __init__(self, node: NodeId, config: Config, rules: Rules, durable: Durable) -> None:
         self.node, self.config, self.rules = node, config, rules
-        self.peers = config.peers(node)
+        self.peers, self.majority = config.peers(node), config.majority
+        self.promise_length, self.kappa = config.promise, config.kappa
         # Persistent (Figure 2).
         self.term: Term = durable.hard.term
         self.voted_for: NodeId | None = durable.hard.voted_for
@@ -50,7 +63,7 @@ class State:
         # What is on disk for sure. saved_index <= log.last_index.
         self.saved, self.saved_index = durable.hard, self.log.last_index
         self.seq = 0
-        self.unsynced: deque[_Unsynced] = deque()
+        self.unsynced: deque[Unsynced] = deque()
         self.written = durable.hard
         self.changed_from: Index = 0  # first index that this step changed, 0: none
         self.truncated = False
@@ -74,6 +87,7 @@ class State:
         self.elected_at: Seconds = 0.0
         self.wait_until: Seconds = 0.0
         self.waiting = False
+        self.commit_blocked = True  # the commit rule has not seen the latest matches: it was not yet time to commit
         self.lease_expiry: Seconds | None = None
         self.lease_told = False  # lease_acquired has been said
         self.owes_no_op = False  # the first entry of its term is still to come
@@ -98,7 +112,12 @@ class State:
 def say(s: State, event: str, *, peer: NodeId | None = None, index: Index | None = None, **facts: Any) -> None:
     """Emit an event; term and role are those of this moment."""
     if s.listening:
-        s.out.append(_new(Say, (event, s.term, s.role, peer, index, facts)))
+        s.out.append(make(Say, (event, s.term, s.role, peer, index, facts)))
+
+
+def tell(s: State, event: str, peer: NodeId | None, index: Index | None, facts: dict[str, Any]) -> None:
+    """Emit an event whose facts stand ready; a caller that is busy asks ``s.listening`` before it gathers them."""
+    s.out.append(make(Say, (event, s.term, s.role, peer, index, facts)))
 
 
 def send(s: State, to: NodeId, message: Message) -> None:
@@ -115,14 +134,14 @@ def set_role(s: State, role: Role, why: str) -> None:
 
 def arm_election_timer(s: State) -> None:
     """Restart the election timer with a new random duration."""
-    low, high = s.rules.election_timeout_range(TimeoutView(s.node, s.config.election_min, s.config.election_max))
+    low, high = s.rules.election_timeout_range(make(TimeoutView, (s.node, s.config.election_min, s.config.election_max)))
     arm(s, ELECTION, low, high)
 
 
 def arm(s: State, timer: str, low: Seconds, high: Seconds) -> None:
     """Ask to be woken after ``low`` to ``high`` seconds, instead of what was asked before."""
-    s.generation[timer] += 1
-    s.out.append(SetTimer(timer, low, high, s.generation[timer]))
+    generation = s.generation[timer] = s.generation[timer] + 1
+    s.out.append(make(SetTimer, (timer, low, high, generation)))
 
 
 def disarm(s: State, timer: str) -> None:
@@ -133,9 +152,11 @@ def disarm(s: State, timer: str) -> None:
 def finish_step(s: State, now: Seconds) -> list[Output]:
     """Return what this step asks for: first what to save, then the rest, each message with what it must wait for."""
     _ask_to_save(s, now)
-    for to, message in s.sends:
-        s.out.append(Send(to, message, s.seq if _must_wait(s, message) else 0))
-    out, s.out, s.sends = s.out, [], []
+    out, s.out = s.out, []
+    if s.sends:
+        for to, message in s.sends:
+            out.append(make(Send, (to, message, s.seq if s.unsynced and _must_wait(s, message) else 0)))
+        s.sends = []
     return out
 
 
@@ -148,13 +169,11 @@ def _ask_to_save(s: State, now: Seconds) -> None:
     first, last = s.changed_from, s.log.last_index
     entries = s.log.between(first, last) if first else ()
     s.out.insert(0, Persist(s.seq, hard if hard != written else None, first, entries, s.truncated))
-    s.unsynced.append(_Unsynced(s.seq, now, hard, last, first - 1 if first else last))
+    s.unsynced.append(Unsynced(s.seq, now, hard, last, first - 1 if first else last))
     s.written, s.changed_from, s.truncated = hard, 0, False
 
 
 def _must_wait(s: State, message: Message) -> bool:
-    if not s.unsynced:
-        return False
     view = PersistView(
         message=type(message).__name__,
         term_unsaved=s.term != s.saved.term,

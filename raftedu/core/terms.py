@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raftedu.core.answers import give_up_waiters
 from raftedu.core.state import LEADER, State, arm_election_timer, disarm, say, set_role
-from raftedu.core.types import NodeId, Role, Seconds, Term
+from raftedu.core.types import NodeId, Role, Seconds, Term, make
 from raftedu.core.views import TermView
 
 __all__ = ["look_at_term", "step_down"]
@@ -12,8 +12,8 @@ __all__ = ["look_at_term", "step_down"]
 
 def look_at_term(s: State, message_term: Term, sender: NodeId, now: Seconds, *, is_reply: bool) -> None:
     """Let the rule `on_higher_term` look at the term of a message before anything else is done with it (§5.1)."""
-    adopted = s.rules.on_higher_term(TermView(s.term, s.role, s.voted_for, message_term, is_reply))
-    if (adopted.term, adopted.role, adopted.voted_for) == (s.term, s.role, s.voted_for):
+    adopted = s.rules.on_higher_term(make(TermView, (s.term, s.role, s.voted_for, message_term, is_reply)))
+    if adopted == (s.term, s.role, s.voted_for):
         return
     why = f"node {sender} is in term {message_term}"
     if s.role == Role.LEADER and adopted.role != Role.LEADER:

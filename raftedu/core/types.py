@@ -9,13 +9,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["NO_OP", "SET", "Durable", "Entry", "HardState", "Index", "NodeId", "Role", "Seconds", "Term"]
+__all__ = ["NO_OP", "SET", "Durable", "Entry", "HardState", "Index", "NodeId", "Role", "Seconds", "Term", "make"]
 
 NodeId: TypeAlias = int
 Term: TypeAlias = int
 Index: TypeAlias = int
 Seconds: TypeAlias = float
 """Protocol seconds: the only seconds a person meets, whatever the pace of the run."""
+
+make = tuple.__new__
+"""``make(View, (all, its, fields))``: a named tuple in a third of the time that ``View(...)`` takes, for what every message needs."""
 
 NO_OP = "NO-OP"
 SET = "SET"

@@ -176,19 +176,41 @@ def visible(text: str) -> str:
 
 def message_facts(message: Message, msg: str) -> dict[str, Any]:
     """Return the facts of ``sent``, ``received``, ``dropped`` or ``duplicated`` for a message with the id ``msg``."""
-    facts: dict[str, Any] = {"msg": msg, "type": type(message).__name__, "msg_term": message.term}
-    match message:
-        case RequestVote():
-            values: tuple[Any, ...] = (message.last_log_index, message.last_log_term)
-        case VoteReply():
-            values = (message.granted, message.remaining)
+    # One literal each: these are made for every message of a run.
+    m = message
+    match m:
         case AppendEntries():
-            m = message
-            values = (m.prev_log_index, m.prev_log_term, len(m.entries), m.leader_commit, m.round, m.sent_at, m.lease)
+            return {
+                "msg": msg,
+                "type": "AppendEntries",
+                "msg_term": m.term,
+                "prev_index": m.prev_log_index,
+                "prev_term": m.prev_log_term,
+                "n_entries": len(m.entries),
+                "leader_commit": m.leader_commit,
+                "round": m.round,
+                "sent_at": m.sent_at,
+                "lease": m.lease,
+            }
         case AppendReply():
-            values = (message.success, message.match_index, message.round)
-    facts.update(zip(MESSAGE_FACTS[facts["type"]], values, strict=True))
-    return facts
+            return {
+                "msg": msg,
+                "type": "AppendReply",
+                "msg_term": m.term,
+                "success": m.success,
+                "match_index": m.match_index,
+                "round": m.round,
+            }
+        case RequestVote():
+            return {
+                "msg": msg,
+                "type": "RequestVote",
+                "msg_term": m.term,
+                "last_index": m.last_log_index,
+                "last_term": m.last_log_term,
+            }
+        case VoteReply():
+            return {"msg": msg, "type": "VoteReply", "msg_term": m.term, "granted": m.granted, "remaining": m.remaining}
 
 
 def is_course(say: Say) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -29,6 +30,7 @@ Listener: TypeAlias = Callable[[str, Say], None]
 """Called with the sentence of each event and the event itself, as it is written."""
 
 _FULL = 1 << 18  # bytes that may wait in memory before they go to the file without being asked
+_MANY = 256  # events that may wait before they are put into words; many in a row cost half of what each costs alone
 
 # Legal inside JSON, but a terminal would obey them: DEL, C1 controls, separators, marks of direction.
 _UNSAFE = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
@@ -87,8 +89,8 @@ class DumpWriter:
     """The dump.txt of one node, appended over restarts.
 
     Opening an existing file cuts a torn last line off and goes on with its numbering; a damaged or foreign file is a
-    `DumpError` and is left alone. ``write`` only buffers: the caller calls `maybe_flush` in each of its turns and
-    when idle, so that an event is in the file ``flush_every`` seconds of wall time later at most.
+    `DumpError` and is left alone. ``write`` only keeps the event, its words come later: the caller calls `maybe_flush` in each of
+    its turns and when idle, so that an event is in the file ``flush_every`` seconds of wall time later at most.
 
     Parameters
     ----------
@@ -105,11 +107,14 @@ class DumpWriter:
     def __init__(self, path: str | Path, node: NodeId, *, flush_every: float = 0.2, listener: Listener | None = None) -> None:
         self.path, self.node, self.flush_every, self.listener = Path(path), node, flush_every, listener
         self._lock = Lock()
+        self._waiting: deque[tuple[Seconds, Say]] = deque()
+        self._worded = 0
+        """The number of the last event that was put into words; ``_waiting`` has those after it."""
         self._buffer = bytearray()
         self._since = monotonic()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.seq, self.last_time = _continue(self.path)
+            self._worded, self.last_time = _continue(self.path)
             self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
             if not self._file.tell():
                 self._buffer += HEADER
@@ -117,28 +122,40 @@ class DumpWriter:
         except OSError as error:
             raise DumpError(f"cannot be opened ({error.strerror}); check the folder and its permissions", self.path) from error
 
+    @property
+    def seq(self) -> int:
+        """The number of the last event."""
+        return self._worded + len(self._waiting)
+
     def write(self, time: Seconds, say: Say) -> None:
         """Take an event that happened at ``time`` (protocol seconds). It reaches the file by a flush."""
-        words = _words(self.node, say)
         with self._lock:
-            if not self._buffer:
+            if not self._waiting and not self._buffer:
                 self._since = monotonic()
-            self.seq += 1
             self.last_time = time
-            self._buffer += line_of(time, self.seq, self.node, say, words)
-            if len(self._buffer) >= _FULL:
-                self._flush()
+            self._waiting.append((time, say))
+            if len(self._waiting) >= _MANY:
+                self._put_into_words()
+                if len(self._buffer) >= _FULL:
+                    self._flush()
         if self.listener is not None:
-            self.listener(words, say)
+            self.listener(_words(self.node, say), say)
+
+    def _put_into_words(self) -> None:
+        while self._waiting:
+            time, say = self._waiting.popleft()
+            self._buffer += line_of(time, self._worded + 1, self.node, say, _words(self.node, say))
+            self._worded += 1
 
     def maybe_flush(self) -> None:
         """Flush if something has been waiting for ``flush_every`` seconds."""
-        if self._buffer and monotonic() - self._since >= self.flush_every:
+        if (self._waiting or self._buffer) and monotonic() - self._since >= self.flush_every:
             self.flush()
 
     def flush(self) -> None:
         """Hand everything to the system. What a full disk does not take stays here, and a later flush goes on where it stopped."""
         with self._lock:
+            self._put_into_words()
             self._flush()
 
     def _flush(self) -> None:
@@ -195,16 +212,21 @@ class MemoryDump:
 
     def __init__(self, node: NodeId, *, listener: Listener | None = None) -> None:
         self.node, self.listener = node, listener
-        self.rows: list[Said] = []
+        self._kept: list[tuple[Seconds, Say]] = []
+
+    @property
+    def rows(self) -> list[Said]:
+        """The events so far, made anew from what is kept."""
+        return [Said(time, seq, self.node, say) for seq, (time, say) in enumerate(self._kept, 1)]
 
     @property
     def seq(self) -> int:
         """The number of events so far."""
-        return len(self.rows)
+        return len(self._kept)
 
     def write(self, time: Seconds, say: Say) -> None:
         """Keep an event that happened at ``time`` (protocol seconds)."""
-        self.rows.append(Said(time, len(self.rows) + 1, self.node, say))
+        self._kept.append((time, say))
         if self.listener is not None:
             self.listener(_words(self.node, say), say)
 
@@ -219,8 +241,8 @@ class MemoryDump:
 
     def lines(self) -> Iterator[bytes]:
         """Yield what the dump.txt of this node would hold, line by line, without the header."""
-        for time, seq, node, say in self.rows:
-            yield line_of(time, seq, node, say, _words(node, say))
+        for seq, (time, say) in enumerate(self._kept, 1):
+            yield line_of(time, seq, self.node, say, _words(self.node, say))
 
     def save(self, path: str | Path) -> None:
         """Write everything as a new dump.txt."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -79,8 +80,7 @@ class Cluster:
         self.folder = fresh_folder() if dir is None else Path(dir).absolute()
         self._rules, self._storage, self._seed = rules or RULES, storage, seed
         self._clock = ClusterClock(pace)
-        self._flight: set[str] = set()
-        self._overheard: list[str] | None = None
+        self._flight: dict[str, NodeId] = {}
         self._listener = listener
         self._lives: dict[NodeId, LiveNode] = {}
         self._down: dict[NodeId, LiveNode] = {}
@@ -113,7 +113,7 @@ class Cluster:
         folder = self.folder / f"logs_node_{node}"
         return LiveNode(
             node, self.config, folder=folder, address=address, clock=self._clock, rules=self._rules, seed=self._seed,
-            first_timeout=self._timeouts.pop(node, None), listener=self._overhear, flight=self._flight,
+            first_timeout=self._timeouts.pop(node, None), listener=self._listener, flight=self._flight,
             storage=self._storage(node, folder) if self._storage else None,
         )  # fmt: skip
 
@@ -305,19 +305,26 @@ class Cluster:
         if not self._clock.frozen:
             raise LiveError("step() lets one thing happen in a frozen cluster: freeze() it first")
         with self._lock:
-            settle(self._flight)
-            live = next_to_act(self._lives.values(), self._clock)
-            self._overheard = []
-            live.step()
-            settle(self._flight)
-            said, self._overheard = self._overheard, None
+            settle(self._flight, self._lives.values())
+            said: list[str] = []
+            self._listen(partial(self._overhear, said))
+            try:
+                live = next_to_act(self._lives.values(), self._clock)
+                live.step()
+                settle(self._flight, self._lives.values())
+            finally:
+                self._listen(self._listener)
         return said
 
-    def _overhear(self, node: NodeId, time: Seconds, sentence: str, say: Say) -> None:
+    def _overhear(self, said: list[str], node: NodeId, time: Seconds, sentence: str, say: Say) -> None:
+        said.append(sentence)
         if self._listener is not None:
             self._listener(node, time, sentence, say)
-        if self._overheard is not None:
-            self._overheard.append(sentence)
+
+    def _listen(self, listener: Listener | None) -> None:
+        # Sentences are made when the dump is written, many at once; only who listens has them made at once.
+        for live in self._lives.values():
+            live.listen(listener)
 
     # ---- looking at it
 
@@ -370,6 +377,7 @@ class Cluster:
     # ---- helpers
 
     def _call(self, node: NodeId, request: ClientRequest, timeout: Seconds) -> Answer | None:
+        self._must_run()
         live = self._lives.get(node)
         if live is None or not live.running:
             reason = f"node {node} is down"

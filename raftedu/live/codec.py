@@ -26,16 +26,29 @@ BODY = {RequestVote: "vote_request", VoteReply: "vote_reply", AppendEntries: "ap
 
 def to_proto(message: Message, msg: str) -> Any:
     """Return the protobuf message for one of the four messages between nodes; ``msg`` is its id in this run."""
-    match message:
-        case RequestVote():
-            return pb.VoteRequest(msg=msg, **message._asdict())
-        case VoteReply():
-            return pb.VoteReply(msg=msg, **message._asdict())
+    m = message
+    match m:
         case AppendEntries():
-            entries = [pb.Entry(**entry._asdict()) for entry in message.entries]
-            return pb.AppendRequest(msg=msg, **{**message._asdict(), "entries": entries})
+            return pb.AppendRequest(
+                term=m.term, sender=m.sender, prev_log_index=m.prev_log_index, prev_log_term=m.prev_log_term,
+                entries=[_entry_to_proto(entry) for entry in m.entries], leader_commit=m.leader_commit, round=m.round,
+                sent_at=m.sent_at, lease=m.lease, msg=msg,
+            )  # fmt: skip
         case AppendReply():
-            return pb.AppendReply(msg=msg, **message._asdict())
+            return pb.AppendReply(
+                term=m.term, sender=m.sender, success=m.success, match_index=m.match_index, round=m.round,
+                prev_log_index=m.prev_log_index, conflict_term=m.conflict_term, conflict_index=m.conflict_index,
+                refused=m.refused, msg=msg,
+            )  # fmt: skip
+        case RequestVote():
+            return pb.VoteRequest(msg=msg, **m._asdict())
+        case VoteReply():
+            return pb.VoteReply(msg=msg, **m._asdict())
+
+
+def _entry_to_proto(entry: Entry) -> Any:
+    term, op, key, value, client, request = entry
+    return pb.Entry(term=term, op=op, key=key, value=value, client=client, request=request)
 
 
 def from_proto(m: Any) -> Message:

@@ -76,7 +76,10 @@ class Driver:
         self._cluster_clock, self._clock = clock.cluster_clock, clock
         self._timers: dict[str, tuple[Seconds, int]] = {}
         self._steps: list[threading.Event] = []
+        self._was_frozen = False
         self._sent = 0
+        self._at = 0.0
+        """When what is being told happened; read once for all that happens at once, and always before it can be seen outside."""
         self.published: tuple[Status, Seconds] = (core.status(self._clock.now()), self._clock.now())
         """How the node stood after its last turn, and when that was on its clock."""
 
@@ -108,10 +111,12 @@ class Driver:
         frozen = self._cluster_clock.frozen
         steps, self._steps = self._steps, []
         arrivals = self._inbox.take(min(1, len(steps)) if frozen else _MOST)
+        self._at = self._cluster_clock.now()
         for note in notes:
-            self.write(note.event, note.peer, note.facts)
-        if not frozen:
+            self._tell(note.event, note.peer, note.facts)
+        if not frozen and not self._was_frozen:  # what was held for the room to look at is not late
             self._look_for_stall(due, arrivals)
+        self._was_frozen = frozen
         # All arrivals were taken before the clock is read, so none is judged by a moment before it came [R6].
         self._carry_out([output for arrival in arrivals for output in self._take(arrival)])
         if not frozen or (steps and not arrivals):
@@ -131,7 +136,7 @@ class Driver:
     def _take(self, arrival: Arrival) -> list[tuple[Output, Reply | None]]:
         if isinstance(arrival.input, Receive):
             message, msg = arrival.input
-            self.write("received", message.sender, message_facts(message, msg))
+            self._tell("received", message.sender, message_facts(message, msg))
         return [(output, arrival.reply) for output in self.core.step(arrival.input, self._clock.now())]
 
     def _fire_timers(self) -> None:
@@ -147,41 +152,46 @@ class Driver:
         while outputs:
             late: list[tuple[Send, Reply | None]] = []
             writes: list[Persist] = []
+            self._at = self._cluster_clock.now()
             for output, reply in outputs:
                 match output:
+                    case Say():
+                        self._dump.write(self._at, output)
                     case Persist():
-                        self._storage.write(output)
                         writes.append(output)
-                    case Send(_, _, after) if after:
+                    case Send() if output.after:
                         late.append((output, reply))
                     case Send():
                         self._send(output, reply)
                     case SetTimer():
                         self._set_timer(output)
-                    case Say():
-                        self._dump.write(self._cluster_clock.now(), output)
                     case Answer():
                         self._outside.answer(output.op_id, output)
             self._outside.flush_sends()
-            outputs = self._sync(writes) if writes else []
+            if writes:
+                self._sync(writes)
             for send, reply in late:
                 self._send(send, reply)
             self._outside.flush_sends()
+            done = self.core.step(Persisted(writes[-1].seq), self._clock.now()) if writes else []
+            outputs = [(output, None) for output in done]
 
-    def _sync(self, writes: list[Persist]) -> list[tuple[Output, Reply | None]]:
-        """Make the batch durable with one fsync, and tell the core."""
-        self._storage.sync()
+    def _sync(self, writes: list[Persist]) -> None:
+        """Make the batch durable with one fsync."""
         for persist in writes:
-            self.write("persisted", None, _saved(persist))
-        return [(output, None) for output in self.core.step(Persisted(writes[-1].seq), self._clock.now())]
+            self._storage.write(persist)
+        self._storage.sync()
+        self._at = self._cluster_clock.now()
+        for persist in writes:
+            self._tell("persisted", None, _saved(persist))
 
     def _send(self, send: Send, reply: Reply | None) -> None:
         self._sent += 1
         msg = f"{self.core.state.node}.{self.incarnation}.{self._sent}"
         facts = message_facts(send.message, msg)
-        self.write("sent", send.to, facts)
+        self._tell("sent", send.to, facts)
         if send.to in self._outside.cuts:
-            self.write("dropped", send.to, facts)
+            self._tell("dropped", send.to, facts)
         else:
             self._outside.send(send.to, send.message, msg, reply)
 
@@ -190,19 +200,23 @@ class Driver:
         if wish.low >= 0:
             deadline = self._clock.now() + self._timeouts.draw(wish)
             self._timers[wish.timer] = (deadline, wish.generation)
-            self.write("timer_set", None, {"timer": wish.timer, "deadline": deadline})
+            self._tell("timer_set", None, {"timer": wish.timer, "deadline": deadline})
 
     def write(self, event: str, peer: NodeId | None, facts: Mapping[str, Any]) -> None:
         """Write an event of the driver's own into the dump."""
+        self._at = self._cluster_clock.now()
+        self._tell(event, peer, facts)
+
+    def _tell(self, event: str, peer: NodeId | None, facts: Mapping[str, Any]) -> None:
         state = self.core.state
-        self._dump.write(self._cluster_clock.now(), Say(event, state.term, state.role, peer, None, facts))
+        self._dump.write(self._at, Say(event, state.term, state.role, peer, None, facts))
 
     def _look_for_stall(self, due: Seconds | None, arrivals: list[Arrival]) -> None:
         """Say so when this thread did not get to run for longer than a heartbeat: the picture must show why a lease was lost."""
         late = 0.0 if due is None else self._clock.now() - due
         waited = (monotonic() - arrivals[0].at) / self._cluster_clock.pace if arrivals else 0.0
         if max(late, waited) > self.config.heartbeat:
-            self.write("stall", None, {"late": max(late, waited)})
+            self._tell("stall", None, {"late": max(late, waited)})
 
     def _publish(self) -> None:
         now = self._clock.now()

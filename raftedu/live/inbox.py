@@ -42,7 +42,7 @@ class Inbox:
 
     def put(self, item: Arrival | Note) -> None:
         """Add something and wake the node."""
-        self._queue.put(item._replace(at=monotonic()) if isinstance(item, Arrival) else item)
+        self._queue.put(Arrival(item.input, item.reply, monotonic()) if isinstance(item, Arrival) else item)
 
     def wake(self) -> None:
         """Wake the node without giving it anything: what it had planned no longer holds."""

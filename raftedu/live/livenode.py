@@ -58,7 +58,7 @@ class LiveNode:
     storage
         Where it keeps its state, by default files in ``folder``.
     flight
-        The ids of messages on their way in this process, shared by the nodes of a cluster that can be frozen.
+        The messages on their way in this process, id to receiver, shared by the nodes of a cluster that can be frozen.
 
     Raises
     ------
@@ -69,7 +69,7 @@ class LiveNode:
     def __init__(
         self, node: NodeId, config: Config, *, folder: Path, address: str = "127.0.0.1:0", clock: ClusterClock | None = None,
         rules: Rules = RULES, seed: int | None = None, first_timeout: Seconds | None = None, listener: Listener | None = None,
-        storage: Storage | None = None, flight: set[str] | None = None,
+        storage: Storage | None = None, flight: dict[str, NodeId] | None = None,
     ) -> None:  # fmt: skip
         self.node, self.config, self.folder = node, config, folder
         self.utc_zero: float | None = None
@@ -93,10 +93,11 @@ class LiveNode:
         try:
             core = Node(node, config, rules, self._storage.load())
             lives, self.utc_zero = _earlier_lives(folder / "dump.txt")
-            self._dump = DumpWriter(folder / "dump.txt", node, listener=self._tell(listener))
+            self._dump = DumpWriter(folder / "dump.txt", node)
         except BaseException:
             self._storage.crash()
             raise
+        self.listen(listener)
         self._driver = Driver(core, config, self._storage, self._dump, self.clock, self._inbox, self.timeouts, self, lives + 1)
         self._thread = threading.Thread(target=self._run, name=f"raftedu-node-{node}", daemon=True)
         self._bind(address)
@@ -113,10 +114,12 @@ class LiveNode:
             raise
         self.address = f"{address.rpartition(':')[0]}:{port}"
 
-    def _tell(self, listener: Listener | None) -> Callable[[str, Say], None] | None:
+    def listen(self, listener: Listener | None) -> None:
+        """Let ``listener`` hear every event from now on, and nobody else."""
         if listener is None:
-            return None
-        return lambda sentence, say: listener(self.node, self._dump.last_time, sentence, say)
+            self._dump.listener = None
+        else:
+            self._dump.listener = lambda sentence, say: listener(self.node, self._dump.last_time, sentence, say)
 
     # ---- for its owner, from any thread
 
@@ -212,7 +215,7 @@ class LiveNode:
 
     def _land(self, msg: str) -> None:
         if self._flight is not None:
-            self._flight.discard(msg)
+            self._flight.pop(msg, None)
 
     def ask(self, request: ClientRequest, answered: Answered) -> None:
         """Take a client's request; ``answered`` is called once, from the node's thread, with ``None`` if the node ended first."""
@@ -239,7 +242,7 @@ class LiveNode:
         else:
             return
         if self._flight is not None:
-            self._flight.add(msg)
+            self._flight[msg] = to
 
     def flush_sends(self) -> None:
         """Hand what is to be sent to the loop, all at once."""

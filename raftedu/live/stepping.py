@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, MutableMapping
 
 from raftedu.core.config import Config
 from raftedu.core.types import NodeId, Seconds
@@ -29,10 +29,14 @@ def next_to_act(lives: Collection[LiveNode], clock: ClusterClock) -> LiveNode:
     return live
 
 
-def settle(flight: Collection[str], patience: float = 2.0) -> None:
+def settle(flight: MutableMapping[str, NodeId], lives: Collection[LiveNode], patience: float = 2.0) -> None:
     """Wait for the messages on their way between the nodes, at most ``patience`` wall seconds: only what has arrived can be next."""
     end = time.monotonic() + patience
-    while flight and time.monotonic() < end:
+    running = {live.node for live in lives if live.running}
+    while any(to in running for _, to in list(flight.items())):
+        if time.monotonic() > end:
+            flight.clear()  # lost with a connection that broke: nobody waits for it a second time
+            return
         time.sleep(0.001)
 
 

@@ -32,7 +32,12 @@ class NodeClock:
         left = deadline - self._then
         if self.rate == 0:
             return math.inf if left > 0 else self._since
-        return self._since + left / self.rate
+        time = self._since + left / self.rate
+        # Rounded down, the deadline would not be there yet, and a timer would be set again and again.
+        step = math.ulp(time)
+        while self.at(time) < deadline:
+            time, step = time + step, 2 * step
+        return time
 
     def offset(self, now: Seconds) -> Seconds:
         """Return how far it is ahead of the true time."""

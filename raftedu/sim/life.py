@@ -18,7 +18,7 @@ from raftedu.core.messages import Message
 from raftedu.core.node import Node
 from raftedu.core.outputs import Answer, Output, Persist, Say, Send, SetTimer
 from raftedu.core.state import ELECTION
-from raftedu.core.types import NodeId, Seconds
+from raftedu.core.types import NodeId, Seconds, make
 from raftedu.events import message_facts
 from raftedu.sim.clock import NodeClock
 from raftedu.sim.disk import Disk
@@ -40,9 +40,6 @@ class Around(Protocol):
     def at(self, time: Seconds, action: Callable[..., None], *args: Any) -> None:
         """Let ``action(*args)`` happen at ``time``."""
 
-    def say(self, node: NodeId, say: Say) -> None:
-        """Keep an event."""
-
     def transmit(self, to: NodeId, packet: Packet) -> None:
         """Take a message for which the link is not a plain one."""
 
@@ -58,10 +55,10 @@ class Life:
 
     def __init__(
         self, core: Node, incarnation: int, clock: NodeClock, disk: Disk, links: dict[NodeId, Link], timeouts: Timeouts, world: Around,
-        listening: bool,
+        write: Callable[[Seconds, Say], None],
     ) -> None:  # fmt: skip
         self.core, self.node, self.incarnation = core, core.state.node, incarnation
-        self.clock, self.disk, self.timeouts, self.listening = clock, disk, timeouts, listening
+        self.clock, self.disk, self.timeouts, self.listening = clock, disk, timeouts, core.state.listening
         self.ended = self.paused = False
         self.error: Exception | None = None
         """What ended this life against its will."""
@@ -69,8 +66,8 @@ class Life:
         """Who waits for the answer to which attempt."""
         self.unreachable: set[NodeId] = set()
         """Peers of which ``rpc_failed`` was said since they last answered."""
-        self._world, self._links = world, links
-        self._at = world.at
+        self._world, self._links, self._write = world, links, write
+        self._at, self._arrive = world.at, world.arrive
         self._sent = 0
         self._late: deque[Send] = deque()
         self._timers: dict[str, tuple[Seconds, int]] = {}
@@ -99,7 +96,7 @@ class Life:
             self.unreachable.discard(message.sender)
         if self.listening:
             self.say("received", message.sender, facts)
-        self._take(Receive(message, msg))
+        self._take(make(Receive, (message, msg)))
 
     def request(self, request: ClientRequest) -> None:
         """Take the request of a client."""
@@ -179,7 +176,7 @@ class Life:
         """Keep an event of the driver's own."""
         if self.listening:
             state = self.core.state
-            self._world.say(self.node, Say(event, state.term, state.role, peer, None, facts))
+            self._write(self._world.now, make(Say, (event, state.term, state.role, peer, None, facts)))
 
     def _take(self, input: Input, release: int = 0) -> None:
         world = self._world
@@ -188,16 +185,17 @@ class Life:
         except Exception as error:  # noqa: BLE001 - a replaced rule may raise anything: this node stops, the others go on
             self._fail(error)
             return
-        while self._late and self._late[0].after <= release:
-            self._send(self._late.popleft())
+        late = self._late
+        while late and late[0].after <= release:
+            self._send(late.popleft())
         self._carry_out(outputs)
 
     def _carry_out(self, outputs: list[Output]) -> None:
-        wrote = False
+        wrote, now, write = False, self._world.now, self._write
         for output in outputs:
             kind = type(output)
             if kind is Say:
-                self._world.say(self.node, output)  # type: ignore[arg-type]
+                write(now, output)  # type: ignore[arg-type]
             elif kind is Send:
                 if output.after:  # type: ignore[union-attr]
                     self._late.append(output)  # type: ignore[arg-type]
@@ -229,8 +227,7 @@ class Life:
         if not link.is_plain:
             self._world.transmit(to, (message, msg, facts, self))
             return
-        time = link.arrival(self._world.now)
-        self._at(time, self._world.arrive, to, (message, msg, facts, self))
+        self._at(link.arrival(self._world.now), self._arrive, to, (message, msg, facts, self))
 
     def _set_timer(self, wish: SetTimer) -> None:
         if wish.low < 0:

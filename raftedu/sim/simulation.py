@@ -15,7 +15,7 @@ from raftedu.core.asking import ATTEMPT, Reply, or_raise
 from raftedu.core.config import Config
 from raftedu.core.inputs import ClientRequest
 from raftedu.core.node import Status
-from raftedu.core.outputs import Answer
+from raftedu.core.outputs import Answer, Say
 from raftedu.core.rules import RULES, Rules
 from raftedu.core.state import ELECTION
 from raftedu.core.types import NodeId, Role, Seconds
@@ -192,11 +192,20 @@ class Simulation:
     def step(self) -> list[str]:
         """Take events of the queue until one is worth a word, and return what was said about it; empty if nothing is left to happen."""
         self._must_run()
+        world, listener = self.world, self.world.listener
         said: list[str] = []
-        self.world.overheard = said
-        while not said and self.world.take():
-            pass
-        self.world.overheard = None
+
+        def overhear(node: NodeId, time: Seconds, words: str, say: Say) -> None:
+            said.append(words)
+            if listener is not None:
+                listener(node, time, words, say)
+
+        world.listen(overhear)
+        try:
+            while not said and world.take():
+                pass
+        finally:
+            world.listen(listener)
         return said
 
     # ---- faults of nodes

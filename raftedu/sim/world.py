@@ -7,7 +7,10 @@ a set. `Simulation` adds what a person asks for; the checker needs only this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -20,8 +23,7 @@ from raftedu.core.node import Node
 from raftedu.core.outputs import Answer, Outcome, Say
 from raftedu.core.rules import RULES, Rules
 from raftedu.core.types import NodeId, Seconds
-from raftedu.events import MemoryDump, sentence
-from raftedu.events.writer import Said
+from raftedu.events import MemoryDump
 from raftedu.sim.clock import NodeClock
 from raftedu.sim.disk import Disk
 from raftedu.sim.life import Answered, Life, Packet
@@ -40,6 +42,18 @@ Listener: TypeAlias = Callable[[NodeId, Seconds, str, Say], None]
 
 class SimulationError(RuntimeError):
     """A simulation cannot do what it was told; the message says what to do instead."""
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Spare Python's collector of circles meanwhile: it would look at all kept events again and again, and they form none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Operation:
@@ -77,8 +91,7 @@ class World:
         self.steps = 0
         """How many events of the queue have been taken."""
         self.dumps = {node: MemoryDump(node) for node in config.nodes}
-        self._rows = {node: dump.rows for node, dump in self.dumps.items()}
-        self.overheard: list[str] | None = None
+        self.listen(listener)
         self._queue: list[tuple[Seconds, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self.network = Network(config.nodes, self.stream("network"), Quality())
@@ -121,12 +134,16 @@ class World:
 
     def run_to(self, end: Seconds) -> None:
         """Take all events up to ``end``, and let it be that time."""
+        with _without_collector():
+            self._run_to(end)
+        self.now = max(self.now, end)
+
+    def _run_to(self, end: Seconds) -> None:
         queue = self._queue
         while queue and queue[0][0] <= end:
             self.now, _, action, args = heappop(queue)
             self.steps += 1
             action(*args)
-        self.now = max(self.now, end)
 
     # ---- nodes
 
@@ -136,9 +153,8 @@ class World:
         incarnation = earlier.incarnation + 1 if earlier else 1
         core = Node(node, self.config, self.rules, self.disks[node].load())
         core.state.listening = self.listening
-        life = Life(
-            core, incarnation, self.clocks[node], self.disks[node], self.network.links[node], self.timeouts[node], self, self.listening,
-        )  # fmt: skip
+        links, timeouts = self.network.links[node], self.timeouts[node]
+        life = Life(core, incarnation, self.clocks[node], self.disks[node], links, timeouts, self, self.dumps[node].write)
         self.lives[node] = life
         life.begin({"incarnation": incarnation, "utc_zero": UTC_ZERO, "pace": 1.0})
         for a, b in self.network.cuts:
@@ -161,19 +177,13 @@ class World:
 
     # ---- events
 
-    def say(self, node: NodeId, say: Say) -> None:
-        """Keep an event of a node."""
-        rows = self._rows[node]
-        rows.append(Said(self.now, len(rows) + 1, node, say))
-        if self.listener is not None or self.overheard is not None:
-            self._tell(node, say)
+    def listen(self, listener: Listener | None) -> None:
+        """Let ``listener`` hear every event from now on, and nobody else."""
+        for node, dump in self.dumps.items():
+            dump.listener = None if listener is None else partial(self._tell, listener, node)
 
-    def _tell(self, node: NodeId, say: Say) -> None:
-        words = sentence(say.event, node, say.term, say.role, say.peer, say.index, say.facts)
-        if self.overheard is not None:
-            self.overheard.append(words)
-        if self.listener is not None:
-            self.listener(node, self.now, words, say)
+    def _tell(self, listener: Listener, node: NodeId, words: str, say: Say) -> None:
+        listener(node, self.now, words, say)
 
     # ---- messages
 

@@ -88,7 +88,8 @@ def _align(tables: list[pd.DataFrame], files: tuple[Path, ...]) -> None:
     for number, (zero, pace) in zeros.items():
         if zero != earliest:
             shift = (zero - earliest) / pace
-            tables[number] = tables[number].assign(**{SHIFT: shift, "time": (tables[number]["time"] + shift).round(6)})
+            tables[number][SHIFT] = shift
+            tables[number]["time"] = (tables[number]["time"] + shift).round(6)
 
 
 def _refuse_two_runs(tables: list[pd.DataFrame], files: tuple[Path, ...]) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -19,11 +20,16 @@ from tests.live.helpers import ROOT, eventually, resources
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(autouse=True)
-def _as_before(tmp_path):
-    """After every test here the process has what it had before: threads, files, ports."""
-    with Cluster(1, pace=0.02, dir=tmp_path / "first"):  # whatever is loaded once and for all is loaded now
+@pytest.fixture(scope="module", autouse=True)
+def _warm(tmp_path_factory):
+    """Whatever is loaded once and for all is loaded now."""
+    with Cluster(1, pace=0.02, dir=tmp_path_factory.mktemp("first")):
         pass
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    """After every test here the process has what it had before: threads, files, ports."""
     before = resources()
     yield
     eventually(lambda: all(now <= then for now, then in zip(resources(), before, strict=True)), f"as before: {before}")
@@ -96,12 +102,12 @@ def test_what_is_refused_leaves_nothing(tmp_path, wrong):
 def test_twenty_clusters_one_after_another(tmp_path):
     for i in range(20):
         with Cluster(3, pace=0.02, dir=tmp_path / f"run{i}") as cluster:
-            cluster.wait_for_leader()
+            assert len(cluster.status()) == 3
+    with Cluster(3, pace=0.02, dir=tmp_path / "run19") as cluster:
+        cluster.set("x", "1")
 
 
 def test_clients_that_wait_are_told_when_the_cluster_stops(tmp_path):
-    import threading
-
     cluster = Cluster(3, pace=0.02, dir=tmp_path / "run")
     for node in [n for n in cluster.nodes if n != cluster.wait_for_leader()]:
         cluster.crash(node)
@@ -129,12 +135,16 @@ SCRIPTS = {
     "exit": ("raise SystemExit(3)", 3, ""),
     "a failed start before": ("\ntry:\n    raftedu.Cluster(3, pace=-1)\nexcept ValueError:\n    pass", 0, ""),
     "a thread that still asks": (
-        "import threading\nthreading.Thread(target=lambda: [cluster.get('x') for _ in iter(int, 1)], daemon=True).start()", 0, "",
+        "import contextlib, threading\ndef ask():\n    with contextlib.suppress(raftedu.LiveError):\n        while True:\n            cluster.get('x')\n"
+        "threading.Thread(target=ask, daemon=True).start()", 0, "",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+RARE = ("exit", "a failed start before", "a thread that still asks")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in RARE else []) for name in SCRIPTS])
 def test_a_process_that_forgets_to_stop_ends_by_itself(tmp_path, name):
     more, code, told = SCRIPTS[name]
     script = tmp_path / "script.py"

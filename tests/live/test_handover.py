@@ -9,11 +9,11 @@ from tests.live.helpers import PACES, ROUNDING, ask, assert_no_two_leases, event
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture
-def handover(make):
+@pytest.fixture(scope="module")
+def handover(make_for_all):
     """A cluster in which the leader crashed with about two seconds of its lease left at the next election."""
     for pace in PACES:
-        cluster = make(5, pace=pace)
+        cluster = make_for_all(5, pace=pace)
         cluster.set("x", "1")
         old = _crash_after_a_renewal(cluster)
         _ask_until_somebody_has_the_lease(cluster, old)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import shutil
 import socket
 from pathlib import Path
 
@@ -103,8 +105,13 @@ def test_an_empty_message_on_the_stream_harms_nobody(make):
     cluster = make(3)
     cluster.wait_for_leader(lease=True)
     with stub_of(cluster.addresses[1]) as stub:
-        call = stub.Peer(iter([pb.PeerMessage(), pb.PeerMessage(vote_request=pb.VoteRequest(term=99, sender=9))]), timeout=30)
+        requests: queue.SimpleQueue = queue.SimpleQueue()
+        call = stub.Peer(iter(requests.get, None), timeout=30)
+        requests.put(pb.PeerMessage())
+        requests.put(pb.PeerMessage(vote_request=pb.VoteRequest(term=99, sender=9)))
         assert "not a peer" in next(call).vote_reply.refused
+        requests.put(None)
+        assert list(call) == []
         assert stub.Set(pb.SetRequest(), timeout=30).outcome in (pb.SUCCESS, pb.FAIL, pb.UNKNOWN)
     assert cluster.set("x", "1").outcome == "success"
 
@@ -112,14 +119,19 @@ def test_an_empty_message_on_the_stream_harms_nobody(make):
 # ---- folders
 
 
+@pytest.fixture(scope="module")
+def stopped(make_for_all):
+    cluster = make_for_all(3)
+    cluster.set("x", "1")
+    wait_until_they_agree(cluster)
+    cluster.stop()
+    return cluster.folder
+
+
 @pytest.fixture
-def recorded(tmp_path):
+def recorded(stopped, tmp_path):
     """The folder of a cluster of three that stored x=1 and was stopped."""
-    folder = tmp_path / "recorded"
-    with Cluster(3, pace=0.02, dir=folder) as cluster:
-        cluster.set("x", "1")
-        wait_until_they_agree(cluster)
-    return folder
+    return shutil.copytree(stopped, tmp_path / "recorded")
 
 
 @pytest.mark.parametrize(

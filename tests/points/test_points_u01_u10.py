@@ -227,7 +227,12 @@ def test_u8_the_longest_of_all_counted_promises_is_waited_for(rules):
     require(w.holders() == [4], "the lease went over")
 
 
-@point(undone("a leader takes the new term and stays a leader", on_higher_term=lambda view: Adopted(max(view.term, view.message_term), view.role, None)))
+@point(
+    undone(
+        "a leader takes the new term and stays a leader",
+        on_higher_term=lambda view: Adopted(max(view.term, view.message_term), view.role, None),
+    )
+)
 def test_u9_a_voter_that_was_leader_gives_up_first(rules):
     w = World(3, rules=rules, lease=LEASE)
     w.elect(1)

@@ -227,7 +227,9 @@ def test_u17_stepping_down_keeps_the_vote(rules):
     require(w.role(3) == Role.CANDIDATE, "node 3 does not lead term 1 as well")
 
 
-@point(undone("a message of the same term clears it", on_higher_term=lambda view: Adopted(max(view.term, view.message_term), view.role, None)))
+@point(
+    undone("a message of the same term clears it", on_higher_term=lambda view: Adopted(max(view.term, view.message_term), view.role, None))
+)
 def test_u17_a_message_of_the_same_term_keeps_the_vote(rules):
     w = World(3, rules=rules, lease=LEASE)
     w.campaign(2)
