@@ -30,6 +30,7 @@ def etcd_version() -> str:
 @contextmanager
 def etcd_cluster(folder: Path, nodes: int = 3) -> Iterator[str]:
     """Yield the address of the leader of a fresh etcd cluster that keeps its files in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
     ports = _free_ports(2 * nodes)
     clients, peers = ports[:nodes], ports[nodes:]
     everybody = ",".join(f"n{i}=http://127.0.0.1:{port}" for i, port in enumerate(peers))

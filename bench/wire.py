@@ -7,8 +7,9 @@ read per call. Its process has nothing else to do, so it does not compete with o
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,7 @@ __all__ = ["Asked", "Prober"]
 KEYS = 100
 VALUE = "x" * 16
 PATIENCE = 60.0
+OUTSTANDING = 64
 
 
 class Asked(RuntimeError):
@@ -39,13 +41,17 @@ class Prober:
         self._process = context.Process(target=_serve, args=(there,), daemon=True)
         self._process.start()
 
-    def connect(self, kind: str, address: str) -> None:
-        """Open a channel to ``address`` of ``"raftedu"`` or ``"etcd"``."""
-        self._ask("connect", kind, address)
+    def connect(self, name: str, kind: str, address: str) -> None:
+        """Open a channel to ``address``, of ``"raftedu"`` or ``"etcd"``, to be known as ``name``."""
+        self._ask("connect", name, kind, address)
 
-    def run(self, kind: str, op: str, times: int) -> list[float]:
+    def run(self, name: str, op: str, times: int) -> list[float]:
         """Return the seconds that each of ``times`` operations (``"set"``, ``"get"`` or ``"nothing"``) took."""
-        return self._ask("run", kind, op, times)
+        return self._ask("run", name, op, times)
+
+    def stream(self, name: str, times: int) -> float:
+        """Return how many seconds ``times`` SETs took that were sent to nodes of ours on one stream, with many on their way at once."""
+        return self._ask("run", name, "stream", times)
 
     def _ask(self, *command: Any) -> Any:
         self._here.send(command)
@@ -68,22 +74,22 @@ class Prober:
 
 
 def _serve(pipe: Connection) -> None:
-    calls: dict[tuple[str, str], Callable[[int], None]] = {}
+    calls: dict[tuple[str, str], Callable[[int], Any]] = {}
     while True:
         try:
-            what, kind, *rest = pipe.recv()
+            what, name, *rest = pipe.recv()
         except EOFError:
             return
         try:
             if what == "connect":
-                for op, call in CONNECT[kind](rest[0]).items():
-                    calls[kind, op] = call
+                kind, address = rest
+                calls |= {(name, op): call for op, call in CONNECT[kind](address).items()}
                 pipe.send(None)
             else:
                 op, times = rest
-                pipe.send(_time_each(calls[kind, op], times))
+                pipe.send(calls[name, op](times) if op == "stream" else _time_each(calls[name, op], times))
         except Exception as error:  # noqa: BLE001 - told to the other side, which raises it
-            pipe.send(Asked(f"{kind}: {error}"))
+            pipe.send(Asked(f"{name}: {type(error).__name__}: {error}"))
 
 
 def _time_each(call: Callable[[int], None], times: int) -> list[float]:
@@ -95,7 +101,7 @@ def _time_each(call: Callable[[int], None], times: int) -> list[float]:
     return seconds
 
 
-def _ours(address: str) -> dict[str, Callable[[int], None]]:
+def _ours(address: str) -> dict[str, Callable[[int], Any]]:
     stub = RaftStub(grpc.insecure_channel(address))
     client, asked = f"bench-{time.monotonic_ns()}", 0
 
@@ -107,14 +113,33 @@ def _ours(address: str) -> dict[str, Callable[[int], None]]:
         if reply.outcome != pb.SUCCESS:
             raise Asked(f"node at {address} answered {pb.Outcome.Name(reply.outcome)}: {reply.reason}")
 
+    def stream(times: int) -> float:
+        """Send SETs on one Session, never more than OUTSTANDING unanswered."""
+        nonlocal asked
+        room, start, first = threading.Semaphore(OUTSTANDING), time.perf_counter(), asked + 1
+        asked += times
+
+        def requests() -> Iterator[Any]:
+            for i in range(times):
+                room.acquire()
+                one = pb.SetRequest(key=f"key{i % KEYS}", value=VALUE, client_id=client, request_id=first + i, op_id=str(i))
+                yield pb.ClientRequest(set=one)
+
+        for reply in stub.Session(requests(), timeout=PATIENCE):
+            if reply.outcome != pb.SUCCESS:
+                raise Asked(f"node at {address} answered {pb.Outcome.Name(reply.outcome)}: {reply.reason}")
+            room.release()
+        return time.perf_counter() - start
+
     return {
+        "stream": stream,
         "set": lambda i: ask(stub.Set, pb.SetRequest(key=f"key{i % KEYS}", value=VALUE)),
         "get": lambda i: ask(stub.Get, pb.GetRequest(key=f"key{i % KEYS}")),
         "nothing": lambda i: stub.Status(pb.StatusRequest(), timeout=PATIENCE) and None,
     }
 
 
-def _etcds(address: str) -> dict[str, Callable[[int], None]]:
+def _etcds(address: str) -> dict[str, Callable[[int], Any]]:
     channel = grpc.insecure_channel(address)
     put, get, status = (_method(channel, path) for path in ("KV/Put", "KV/Range", "Maintenance/Status"))
     return {

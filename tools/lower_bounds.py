@@ -14,9 +14,9 @@ PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 def oldest(requirement: str) -> str:
     """Return the constraint that holds a requirement of the form ``name>=X.Y`` to its oldest series."""
-    match = re.fullmatch(r"([a-z0-9-]+)>=(\d+\.\d+)", requirement)
+    match = re.fullmatch(r"([a-z0-9-]+)>=(\d+\.\d+(?:\.\d+)?)", requirement)
     if match is None:
-        raise SystemExit(f"lower_bounds: {requirement!r} in pyproject.toml is not of the form name>=X.Y")
+        raise SystemExit(f"lower_bounds: {requirement!r} in pyproject.toml is not of the form name>=X.Y or name>=X.Y.Z")
     return f"{match[1]}=={match[2]}.*"
 
 

@@ -60,7 +60,7 @@ def wait_covers_promises(t: Turn) -> str | None:
     s = t.new
     owed = [(s.promise_until, t.node)] + [(b.received_at + b.remaining, b.voter) for b in s.ballots if b.granted and b.term == s.term]
     until, whose = max(owed)
-    if s.wait_until >= min(until, t.now) - NEARLY and s.wait_until >= until - NEARLY:
+    if until <= t.now + NEARLY or s.wait_until >= until - NEARLY:
         return None
     return f"node {t.node} waits {max(0.0, s.wait_until - t.now):.0f} s; the promise of node {whose} lasts {until - t.now:.0f} s"
 

@@ -259,7 +259,7 @@ def leader_takes_writes(t: Turn) -> str | None:
     if not open_ and len(_log(t)) > len(t.old.log):
         return f"node {t.node} appended a SET {s.wait_until - t.now:.0f} s before its wait for an older lease is over"
     refused = any(answer.outcome == Outcome.FAIL and not answer.final for answer in t.answers)
-    if open_ and refused:
+    if open_ and refused and not s.waiting:
         return f"node {t.node} leads term {s.term}, waits for nothing, and refused a SET"
     return None
 
@@ -286,6 +286,8 @@ def answers_applied(t: Turn) -> str | None:
     """A client whose SET was applied is told SUCCESS (§8)."""
     for answer in t.answers:
         applied = answer.index and answer.index <= t.new.last_applied
+        if applied and t.new.kv.last_request.get(answer.client, 0) > answer.request:
+            continue  # it came too late: whether an earlier attempt took effect cannot be told
         if applied and answer.outcome != Outcome.SUCCESS and _log(t)[answer.index - 1].request == answer.request:
             return f"node {t.node} applied entry {answer.index} and answered {answer.outcome.upper()}"
     return None

@@ -74,6 +74,12 @@ class Machine:
         self._pending: list[tuple[Persist, Unsynced]] = []
         self._hard, self._entries = HardState(), ()  # type: tuple[HardState, tuple[Entry, ...]]
 
+    def listen(self) -> None:
+        """Let the nodes say what they do, from now on."""
+        self.listening = True
+        for node in self.nodes:
+            node.state.listening = True
+
     def _node(self, node: NodeId, durable: Durable) -> Node:
         new = Node(node, self.config, self.rules, durable)
         new.state.listening = self.listening

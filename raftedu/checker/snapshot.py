@@ -178,7 +178,7 @@ def take(s: State, now: Seconds, profile: Profile, disk: Disk | None) -> Snapsho
         tuple(_answer(s, node, since) for node in range(1, n + 1)) if times else (None,) * n,
         since(s.rounds.get(s.round, s.elected_at)) if times else 0.0,
         since(s.elected_at) if times else 0.0,
-        left(s.wait_until) if leads else 0.0,
+        (since if times else left)(s.wait_until) if leads else 0.0,
         s.waiting and leads,
         s.commit_blocked if leads else True,
         left(s.lease_expiry) if times and s.lease_expiry is not None else None,

@@ -15,6 +15,9 @@ from raftedu.core.views import DedupView, ReadView, WriteView
 
 __all__ = ["on_client_request"]
 
+MAX_ID_BYTES = 1024
+"""The longest client id, in bytes of UTF-8: it goes into every entry."""
+
 
 def on_client_request(s: State, request: ClientRequest, now: Seconds) -> None:
     """Serve a SET or a GET, or say why not and where to ask instead."""
@@ -35,6 +38,10 @@ def _problem(s: State, request: ClientRequest) -> str:
     """Return what is wrong with the request itself, before anything is done with it; empty if nothing."""
     if request.op not in (SET, "GET"):
         return f"there is no operation {request.op!r}: use SET or GET"
+    if request.request < 0:
+        return f"the request id {request.request} is negative: request ids count up from 0; nothing was appended"
+    if len(request.client.encode("utf-8", "surrogatepass")) > MAX_ID_BYTES:
+        return f"the client id has more than {MAX_ID_BYTES} bytes; nothing was appended"
     for name, text in (("key", request.key), ("value", request.value)):
         try:
             size = len(text.encode())

@@ -56,6 +56,8 @@ class AppendEntries(NamedTuple):
 class AppendReply(NamedTuple):
     """The answer to AppendEntries, naming the ``round`` and ``prev_log_index`` that it answers.
 
+    ``round`` is 0 if the sender was not followed, for then it was promised nothing (R1, R2).
+
     ``match_index`` counts only on success. On a conflict ``conflict_term`` is the term of the follower's entry at
     ``prev_log_index`` (``None`` if its log is too short) and ``conflict_index`` the first index of that term
     (or one past its log), so that the leader can skip a whole term at a time (end of §5.3).

@@ -27,6 +27,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "append", "heartbeat", "on_append_entries", "on_
 MAX_MESSAGE_BYTES = 2**20
 """About the most text in one AppendEntries; a single entry may be longer."""
 
+_FOLLOWER, _LEADER = Role.FOLLOWER, Role.LEADER  # looking a member up in its enum takes longer than the comparison
 _LEADERS_CALL = ResetView("AppendEntries", granted=False, from_leader=True)
 
 
@@ -77,11 +78,12 @@ def on_append_entries(s: State, m: AppendEntries, now: Seconds, msg: str) -> Non
     """Follow the sender if it leads this term, promise it its lease, compare logs, merge, commit, answer."""
     follows = s.rules.follows_leader(make(FollowView, (s.term, s.role, s.leader, m.sender, m.term)))
     if not follows:
-        _refuse(s, m, msg, _why_not_followed(s, m))
+        # It was promised nothing, so the answer names no round: a sender that has started again counts its rounds anew (R2).
+        _refuse(s, m, msg, _why_not_followed(s, m), round_=0)
         return
-    if s.role is Role.LEADER:  # only a wrong rule lets a leader follow another of its term; its clients still get their answer
+    if s.role is _LEADER:  # only a wrong rule lets a leader follow another of its term; its clients still get their answer
         step_down(s, now, f"node {m.sender} leads term {m.term}", "lease_given_up")
-    if s.role is not Role.FOLLOWER:
+    if s.role is not _FOLLOWER:
         set_role(s, Role.FOLLOWER, f"node {m.sender} leads term {m.term}")
     s.leader = m.sender
     if s.rules.resets_election_timer(_LEADERS_CALL):
@@ -91,26 +93,27 @@ def on_append_entries(s: State, m: AppendEntries, now: Seconds, msg: str) -> Non
 
 
 def _compare_and_merge(s: State, m: AppendEntries, msg: str) -> None:
+    log, rules = s.log, s.rules
     prev, count = m.prev_log_index, len(m.entries)
     last_new = prev + count
-    term_at_prev = s.log.term_at(prev)
-    accepted = s.rules.accepts_append(make(AppendView, (prev, m.prev_log_term, term_at_prev, s.log.last_index, count)))
+    term_at_prev = log.term_at(prev)
+    accepted = rules.accepts_append(make(AppendView, (prev, m.prev_log_term, term_at_prev, log.last_index, count)))
     if accepted:
-        if count or prev != s.log.last_index:
+        if count or prev != log.last_index:
             _merge(s, m)
-        commit_view = make(FollowerCommitView, (s.commit_index, m.leader_commit, last_new, s.log.last_index))
-        commit = s.rules.follower_commit_index(commit_view)
+        commit_view = make(FollowerCommitView, (s.commit_index, m.leader_commit, last_new, log.last_index))
+        commit = rules.follower_commit_index(commit_view)
         if commit != s.last_applied or commit != s.commit_index:
             _commit(s, commit, "follower", {"leader_commit": m.leader_commit, "last_new": last_new})
-    acknowledged = s.rules.acknowledged_index(make(AckView, (accepted, prev, count, s.log.last_index)))
+    acknowledged = rules.acknowledged_index(make(AckView, (accepted, prev, count, log.last_index)))
     if acknowledged is None:
         have = "no entry" if term_at_prev is None else f"an entry of term {term_at_prev}"
-        _refuse(s, m, msg, f"{have} at index {prev}, where the leader has one of term {m.prev_log_term} (§5.3)")
+        _refuse(s, m, msg, f"{have} at index {prev}, where the leader has one of term {m.prev_log_term} (§5.3)", round_=m.round)
         return
-    term = s.rules.reply_term(make(ReplyTermView, (s.term, m.term)))
+    term = rules.reply_term(make(ReplyTermView, (s.term, m.term)))
     if s.listening:
-        tell(s, "append_accepted", m.sender, s.log.last_index, {"msg": msg, "from": prev + 1, "to": last_new})
-    send(s, m.sender, AppendReply(term, s.node, True, acknowledged, m.round, prev))
+        tell(s, "append_accepted", m.sender, log.last_index, {"msg": msg, "from": prev + 1, "to": last_new})
+    send(s, m.sender, make(AppendReply, (term, s.node, True, acknowledged, m.round, prev, None, 0, "")))
 
 
 def _merge(s: State, m: AppendEntries) -> None:
@@ -134,12 +137,12 @@ def _merge(s: State, m: AppendEntries) -> None:
         _say_appended(s, keep + 1)
 
 
-def _refuse(s: State, m: AppendEntries, msg: str, reason: str) -> None:
+def _refuse(s: State, m: AppendEntries, msg: str, reason: str, *, round_: int) -> None:
     term_at_prev = s.log.term_at(m.prev_log_index)
     conflict_index = s.log.last_index + 1 if term_at_prev is None else s.log.first_index_of(term_at_prev)
     say(s, "append_rejected", peer=m.sender, index=s.log.last_index, msg=msg, prev=[m.prev_log_term, m.prev_log_index], reason=reason)
     term = s.rules.reply_term(ReplyTermView(s.term, m.term))
-    send(s, m.sender, AppendReply(term, s.node, False, 0, m.round, m.prev_log_index, term_at_prev, conflict_index))
+    send(s, m.sender, AppendReply(term, s.node, False, 0, round_, m.prev_log_index, term_at_prev, conflict_index))
 
 
 def _why_not_followed(s: State, m: AppendEntries) -> str:
@@ -153,7 +156,7 @@ def _why_not_followed(s: State, m: AppendEntries) -> str:
 
 def on_append_reply(s: State, m: AppendReply, now: Seconds, msg: str) -> None:
     """Renew the lease, learn what the follower has, commit, and send what it still lacks."""
-    if s.role is not Role.LEADER or m.term != s.term:
+    if s.role is not _LEADER or m.term != s.term:
         return
     note_answer(s, m.sender, m.round, now, msg)
     renew(s, now)

@@ -186,8 +186,10 @@ def _must_wait(s: State, message: Message) -> bool:
 
 def persisted(s: State, seq: int) -> None:
     """Take note that everything up to number ``seq`` is on disk."""
+    done = None
     while s.unsynced and s.unsynced[0].seq <= seq:
         done = s.unsynced.popleft()
+    if done is not None:
         s.saved = done.hard
         # A later write may already have replaced part of what this one saved.
         s.saved_index = min([done.last_index, *(later.keeps for later in s.unsynced)])

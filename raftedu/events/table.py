@@ -77,7 +77,7 @@ _ROWS = (
     _event("duplicated", "peer", _MESSAGE, "A {type} of node {node} to node {peer} will arrive twice.", "The network doubled a message."),
     _course(
         "rpc_failed", "peer", "reason msg?", "Error occurred while sending RPC to Node {peer}.",
-        "A message could not be delivered, as far as the sender can tell; said once until it works again.",
+        "A message could not be delivered, as far as the sender can tell; said for every one.",
     ),
     _event("persisted", "", "seq what term? voted_for? promised? from? to?", "Node {node} has {what:.100} safe on its disk.", "Written, flushed and fsynced."),
     # Terms, roles, elections.

@@ -138,8 +138,9 @@ class DumpWriter:
                 self._put_into_words()
                 if len(self._buffer) >= _FULL:
                     self._flush()
-        if self.listener is not None:
-            self.listener(_words(self.node, say), say)
+        listener = self.listener  # another thread may take it away just now
+        if listener is not None:
+            listener(_words(self.node, say), say)
 
     def _put_into_words(self) -> None:
         while self._waiting:
@@ -153,10 +154,14 @@ class DumpWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the system. What a full disk does not take stays here, and a later flush goes on where it stopped."""
+        """Hand everything to the system. What a full disk does not take stays here, and a later flush goes on where it stopped.
+
+        Once the file is closed nothing more can be done, and nothing is.
+        """
         with self._lock:
-            self._put_into_words()
-            self._flush()
+            if not self._file.closed:
+                self._put_into_words()
+                self._flush()
 
     def _flush(self) -> None:
         try:

@@ -132,7 +132,8 @@ class Cluster:
 
     def status(self) -> list[Status | None]:
         """Return how every node stands, ``None`` for one that is down."""
-        return [self._lives[node].status() if self.is_up(node) else None for node in self.nodes]
+        lives = {node: self._lives.get(node) for node in self.nodes}  # another thread may crash one while we look
+        return [live.status() if live is not None and live.running else None for live in lives.values()]
 
     def log(self, node: NodeId) -> tuple[tuple[int, int, str], ...]:
         """Return the log of a node as (index, term, operation) triples."""
@@ -142,7 +143,8 @@ class Cluster:
     def is_up(self, node: NodeId) -> bool:
         """Return whether a node runs."""
         self._check(node)
-        return node in self._lives and self._lives[node].running
+        live = self._lives.get(node)
+        return live is not None and live.running
 
     def set(self, key: str, value: str, *, deadline: Seconds = 60.0) -> Reply:
         """Set ``key`` to ``value``; follow leader hints and go on until SUCCESS.

@@ -37,33 +37,36 @@ class Inbox:
     """A queue of arrivals. What has come but was not taken is held, in order: that is how a frozen cluster keeps its messages."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Arrival | Note | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Note | None] = queue.SimpleQueue()
         self._held: deque[Arrival] = deque()
 
     def put(self, item: Arrival | Note) -> None:
         """Add something and wake the node."""
-        self._queue.put(Arrival(item.input, item.reply, monotonic()) if isinstance(item, Arrival) else item)
+        if isinstance(item, Arrival):
+            # Held at once, not when the node wakes: whoever steps a frozen cluster must see what has come.
+            self._held.append(Arrival(item.input, item.reply, monotonic()))
+            self._queue.put(None)
+        else:
+            self._queue.put(item)
 
     def wake(self) -> None:
         """Wake the node without giving it anything: what it had planned no longer holds."""
         self._queue.put(None)
 
     def wait(self, timeout: float) -> list[Note]:
-        """Sleep until something comes, at most ``timeout`` wall seconds; collect all that is there and return the notes among it."""
+        """Sleep until something comes, at most ``timeout`` wall seconds; return the notes that are there."""
         notes: list[Note] = []
         try:
             item = self._queue.get(timeout=timeout) if timeout > 0 else self._queue.get_nowait()
             while True:
-                if isinstance(item, Note):
+                if item is not None:
                     notes.append(item)
-                elif item is not None:
-                    self._held.append(item)
                 item = self._queue.get_nowait()
         except queue.Empty:
             return notes
 
     def take(self, most: int) -> list[Arrival]:
-        """Return up to ``most`` of the arrivals collected, oldest first."""
+        """Return up to ``most`` of the arrivals, oldest first."""
         return [self._held.popleft() for _ in range(min(most, len(self._held)))]
 
     @property

@@ -9,7 +9,9 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TypeAlias
 
 from raftedu.core.config import Config
@@ -84,8 +86,8 @@ class LiveNode:
         self._flight = flight
         self._inbox = Inbox()
         self._links: dict[NodeId, Link] = {}
-        self._waiting: dict[str, tuple[ClientRequest, Answered]] = {}
-        self._posts: list[Callable[[], None]] = []
+        self._waiting: dict[str, tuple[ClientRequest, Answered, bool]] = {}
+        self._posts: list[Callable[[], object]] = []
         self._ending = ""
         self._ended = self._closed = False
         self._asked = 0
@@ -197,7 +199,9 @@ class LiveNode:
 
     def step(self) -> None:
         """Let a frozen node do one thing: take its oldest arrival, or else let a timer fire that is due."""
-        self._driver.wish_step().wait(10.0)
+        done, end = self._driver.wish_step(), monotonic() + 10.0
+        while not done.wait(0.02) and self._thread.is_alive() and monotonic() < end:  # what it does may be its end
+            pass
 
     # ---- for the service and the links, from the loop's thread
 
@@ -217,11 +221,14 @@ class LiveNode:
         if self._flight is not None:
             self._flight.pop(msg, None)
 
-    def ask(self, request: ClientRequest, answered: Answered) -> None:
-        """Take a client's request; ``answered`` is called once, from the node's thread, with ``None`` if the node ended first."""
+    def ask(self, request: ClientRequest, answered: Answered, *, on_loop: bool = False) -> None:
+        """Take a client's request; ``answered`` is called once, with ``None`` if the node ended first.
+
+        It is called from the node's thread, or ``on_loop`` from the thread of the loop.
+        """
         self._asked += 1
         op_id = f"{self.node}-{self._driver.incarnation}-{self._asked}-{request.op_id}"
-        self._waiting[op_id] = (request, answered)
+        self._waiting[op_id] = (request, answered, on_loop)
         self._inbox.put(Arrival(request._replace(op_id=op_id)))
         if self._ended:
             self.answer(op_id, None)
@@ -245,16 +252,24 @@ class LiveNode:
             self._flight[msg] = to
 
     def flush_sends(self) -> None:
-        """Hand what is to be sent to the loop, all at once."""
+        """Hand what is to be sent and to be answered to the loop, all at once."""
         posts, self._posts = self._posts, []
         if posts:
             self._loop.post(lambda: [post() for post in posts])
 
     def answer(self, op_id: str, answer: Answer | None) -> None:
         """Hand an answer to the client that waits for it."""
-        request, answered = self._waiting.pop(op_id, (None, None))
-        if request is not None and answered is not None:
-            answered(answer and answer._replace(op_id=request.op_id))
+        waiting = self._waiting.pop(op_id, None)
+        if waiting is None:
+            return
+        request, answered, on_loop = waiting
+        say_it = partial(answered, answer and answer._replace(op_id=request.op_id))
+        if not on_loop:
+            say_it()
+        elif self._ended:
+            self._loop.post(say_it)
+        else:
+            self._posts.append(say_it)
 
     # ---- the thread and its end
 
@@ -314,9 +329,10 @@ class LiveNode:
 def _earlier_lives(path: Path) -> tuple[int, float | None]:
     """Return how often this node was started before, and the zero of its time then (UTC seconds), ``None`` if never."""
     try:
-        starts = [line for line in path.read_bytes().split(b"\n") if b"\tstarted\t" in line]
+        *whole, _ = path.read_bytes().split(b"\n")  # a torn last line will be cut off, and tells nothing
     except OSError:
         return 0, None
+    starts = [line for line in whole if b"\tstarted\t" in line]
     if not starts:
         return 0, None
     facts = parse_facts(starts[-1].rpartition(b"\t")[2].decode(errors="replace"), path, None)

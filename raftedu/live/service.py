@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -39,8 +40,8 @@ class Host(Protocol):
     def arrive(self, message: Message, msg: str, reply: Callable[[Message, str], None] | None) -> None:
         """Take a message of a peer; ``reply`` is called, on the loop, with what is answered to it."""
 
-    def ask(self, request: ClientRequest, answered: Callable[[Answer | None], object]) -> None:
-        """Take a client's request; ``answered`` is called once, from any thread, with ``None`` if the node ended first."""
+    def ask(self, request: ClientRequest, answered: Callable[[Answer | None], object], *, on_loop: bool) -> None:
+        """Take a client's request; ``answered`` is called once, ``on_loop`` or from any thread, with ``None`` if the node ended first."""
 
     def status_message(self) -> pb.StatusReply:
         """Return how the node stands."""
@@ -131,9 +132,8 @@ class Service(RaftServicer):
         return reply
 
     async def _ask(self, request: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Answer | None] = loop.create_future()
-        self._host.ask(request_from_proto(request), lambda answer: loop.call_soon_threadsafe(_resolve, answered, answer))
+        answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._host.ask(request_from_proto(request), partial(_resolve, answered), on_loop=True)
         answer = await answered
         return None if answer is None else answer_to_proto(answer, self._host.addresses)
 
@@ -149,7 +149,7 @@ class Service(RaftServicer):
             reader.cancel()
 
     async def _read_session(self, requests: AsyncIterator[Any], replies: asyncio.Queue[Any]) -> None:
-        loop, open_, ended = asyncio.get_running_loop(), 0, False
+        open_, ended = 0, False
 
         def answered(answer: Answer | None) -> None:
             nonlocal open_
@@ -164,7 +164,7 @@ class Service(RaftServicer):
                 which = envelope.WhichOneof("body")
                 if which:
                     open_ += 1
-                    self._host.ask(request_from_proto(getattr(envelope, which)), lambda answer: loop.call_soon_threadsafe(answered, answer))
+                    self._host.ask(request_from_proto(getattr(envelope, which)), answered, on_loop=True)
         finally:
             ended = True
             if not open_:

@@ -28,6 +28,8 @@ from raftedu.sim.timeouts import Timeouts
 __all__ = ["Answered", "Around", "Life", "Packet"]
 
 Answered: TypeAlias = Callable[[Answer | None], None]
+_NONE: Mapping[str, Any] = {}
+
 Packet: TypeAlias = tuple[Message, str, Mapping[str, Any], "Life"]
 """A message on its way: itself, its id, its facts, and who sent it."""
 
@@ -68,7 +70,7 @@ class Life:
         """Peers of which ``rpc_failed`` was said since they last answered."""
         self._world, self._links, self._write = world, links, write
         self._at, self._arrive = world.at, world.arrive
-        self._sent = 0
+        self._sender, self._sent = f"{self.node}.{incarnation}.", 0
         self._late: deque[Send] = deque()
         self._timers: dict[str, tuple[Seconds, int]] = {}
         self._wakes: dict[str, Seconds] = {}  # when the queue will wake it for a timer, at the latest
@@ -95,7 +97,8 @@ class Life:
         if self.unreachable:
             self.unreachable.discard(message.sender)
         if self.listening:
-            self.say("received", message.sender, facts)
+            state = self.core.state
+            self._write(self._world.now, make(Say, ("received", state.term, state.role, message.sender, None, facts)))
         self._take(make(Receive, (message, msg)))
 
     def request(self, request: ClientRequest) -> None:
@@ -179,15 +182,14 @@ class Life:
             self._write(self._world.now, make(Say, (event, state.term, state.role, peer, None, facts)))
 
     def _take(self, input: Input, release: int = 0) -> None:
-        world = self._world
+        now = self._world.now
         try:
-            outputs = self.core.step(input, self.clock.at(world.now))
+            outputs = self.core.step(input, now if self.clock.is_true else self.clock.at(now))
         except Exception as error:  # noqa: BLE001 - a replaced rule may raise anything: this node stops, the others go on
             self._fail(error)
             return
-        late = self._late
-        while late and late[0].after <= release:
-            self._send(late.popleft())
+        while release and self._late and self._late[0].after <= release:
+            self._send(self._late.popleft())
         self._carry_out(outputs)
 
     def _carry_out(self, outputs: list[Output]) -> None:
@@ -218,29 +220,30 @@ class Life:
     def _send(self, send: Send) -> None:
         to, message, _ = send
         self._sent += 1
-        msg = f"{self.node}.{self.incarnation}.{self._sent}"
-        facts: Mapping[str, Any] = {}
+        msg = f"{self._sender}{self._sent}"
+        now, facts = self._world.now, _NONE
         if self.listening:
-            facts = message_facts(message, msg)
-            self.say("sent", to, facts)
+            facts, state = message_facts(message, msg), self.core.state
+            self._write(now, make(Say, ("sent", state.term, state.role, to, None, facts)))
         link = self._links[to]
-        if not link.is_plain:
+        if link.is_plain:
+            self._at(link.arrival(now), self._arrive, to, (message, msg, facts, self))
+        else:
             self._world.transmit(to, (message, msg, facts, self))
-            return
-        self._at(link.arrival(self._world.now), self._arrive, to, (message, msg, facts, self))
 
     def _set_timer(self, wish: SetTimer) -> None:
         if wish.low < 0:
             self._timers.pop(wish.timer, None)
             return
+        timer, clock = wish.timer, self.clock
         deadline = self.now + self.timeouts.draw(wish)
-        self._timers[wish.timer] = (deadline, wish.generation)
+        self._timers[timer] = (deadline, wish.generation)
         if self.listening:
-            self.say("timer_set", None, {"timer": wish.timer, "deadline": deadline})
-        due = self.clock.when(deadline)
+            self.say("timer_set", None, {"timer": timer, "deadline": deadline})
+        due = deadline if clock.is_true else clock.when(deadline)
         # A wake that comes too early looks again: that is cheaper than one for every heartbeat.
-        if due < self._wakes.get(wish.timer, math.inf):
-            self._wake_at(wish.timer, due)
+        if due < self._wakes.get(timer, math.inf):
+            self._wake_at(timer, due)
 
     def _wake_at(self, timer: str, due: Seconds) -> None:
         if due < math.inf:

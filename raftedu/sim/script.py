@@ -47,7 +47,7 @@ class Script:
     cluster 3 seed=1
     | 3 nodes, lease 8 s
     set x 1
-    | success at index 2, after 7.59 s
+    | success at index 2, after 6.67 s
     expect success
     <BLANKLINE>
     """

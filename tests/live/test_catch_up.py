@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.live.helpers import ROUNDING, eventually, events, followers, wait_until_they_agree
+from tests.live.helpers import ROUNDING, events, eventually, followers, wait_until_they_agree
 
 pytestmark = pytest.mark.live
 

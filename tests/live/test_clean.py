@@ -99,6 +99,7 @@ def test_what_is_refused_leaves_nothing(tmp_path, wrong):
     assert registry._running == {}
 
 
+@pytest.mark.slow
 def test_twenty_clusters_one_after_another(tmp_path):
     for i in range(20):
         with Cluster(3, pace=0.02, dir=tmp_path / f"run{i}") as cluster:
@@ -135,7 +136,8 @@ SCRIPTS = {
     "exit": ("raise SystemExit(3)", 3, ""),
     "a failed start before": ("\ntry:\n    raftedu.Cluster(3, pace=-1)\nexcept ValueError:\n    pass", 0, ""),
     "a thread that still asks": (
-        "import contextlib, threading\ndef ask():\n    with contextlib.suppress(raftedu.LiveError):\n        while True:\n            cluster.get('x')\n"
+        "import contextlib, threading\ndef ask():\n    with contextlib.suppress(raftedu.LiveError):\n        while True:\n"
+        "            cluster.get('x')\n"
         "threading.Thread(target=ask, daemon=True).start()", 0, "",
     ),
 }  # fmt: skip
@@ -198,24 +200,3 @@ def test_running_a_cell_again_replaces_its_cluster(tmp_path, shell, cell, other)
     assert first.stopped and also.stopped and not second.stopped
     for cluster in (second, third):
         cluster.stop()
-
-
-@pytest.mark.notebook
-def test_running_a_cell_again_in_a_real_kernel(tmp_path):
-    import nbformat
-    from nbclient import NotebookClient
-
-    made = "import raftedu\nold = globals().get('cluster')\ncluster = raftedu.Cluster(3, pace=0.02)\nprint(cluster.set('x', '1').outcome)"
-    cells = [made, "print(old is None, cluster.stopped)"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        with client.setup_kernel():
-            for i in (0, 1, 0):
-                client.execute_cell(notebook.cells[i], i)
-            assert notebook.cells[1].outputs[0].text == "True False\n"
-            check = nbformat.v4.new_code_cell("import threading\nprint(old.stopped, cluster.stopped)\ncluster.stop()")
-            notebook.cells.append(check)
-            client.execute_cell(check, 2)
-            assert check.outputs[0].text == "True False\n"

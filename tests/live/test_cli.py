@@ -17,6 +17,9 @@ from click.testing import CliRunner
 
 from raftedu.cli import COMMANDS, main
 from raftedu.cli.client import LineError, _split
+from raftedu.core.outputs import Say
+from raftedu.core.types import Role
+from raftedu.events import DumpWriter
 from raftedu.events.table import EVENTS
 from raftedu.trace import read_dump
 
@@ -333,6 +336,7 @@ def test_the_demo_leaves_a_folder_that_holds_something_alone(demo):
 
 
 @pytest.mark.live
+@pytest.mark.slow
 def test_the_demo_says_so_when_nobody_had_to_wait(tmp_path):
     done = raftedu("demo", "--pace", PACE, "--lease", "4", "--nodes", "3", "--dir", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -353,6 +357,18 @@ def test_dump_prints_the_sentences_of_the_files(demo):
     assert len(everything) == len(read_dump(folder).frame)
     times = [float(line.split()[0]) for line in everything]
     assert times == sorted(times)
+
+
+def test_dump_tells_nodes_that_began_at_different_moments_on_one_clock(tmp_path):
+    for node, zero in ((1, 1000.0), (2, 1010.0)):
+        with DumpWriter(tmp_path / f"logs_node_{node}" / "dump.txt", node) as dump:
+            facts = {"incarnation": 1, "utc_zero": zero, "pace": 1.0, "config": {}, "restored": {"last_index": 0}, "now": 0.0}
+            dump.write(0.0, Say("started", 0, Role.FOLLOWER, None, None, facts))
+            dump.write(5.0, Say("election_started", 1, Role.CANDIDATE, None, None, {"why": "", "for_term": 1, "now": 5.0}))
+    words = [line.split()[:2] for line in raftedu("dump", "--all", tmp_path).stdout.splitlines()]
+    frame = read_dump(tmp_path).frame
+    assert words == [[f"{time:.3f}", str(node)] for time, node in zip(frame["time"], frame["node"], strict=True)]
+    assert words == [["0.000", "1"], ["5.000", "1"], ["10.000", "2"], ["15.000", "2"]]
 
 
 @pytest.mark.live

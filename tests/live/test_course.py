@@ -9,7 +9,17 @@ import pytest
 
 from raftedu.live.proto import messages as pb
 from tests.live.helpers import (
-    PACES, ROUNDING, ask, assert_no_two_leases, assert_one_leader_a_term, eventually, events, followers, logs_txt, up, wait_until_they_agree,
+    PACES,
+    ROUNDING,
+    ask,
+    assert_no_two_leases,
+    assert_one_leader_a_term,
+    events,
+    eventually,
+    followers,
+    logs_txt,
+    up,
+    wait_until_they_agree,
 )  # fmt: skip
 
 pytestmark = pytest.mark.live
@@ -149,9 +159,12 @@ def test_5_with_two_of_five_nothing_is_promised_and_nobody_leads(make, impatient
     assert late[0].outcome == (pb.UNKNOWN if appended else pb.FAIL), late
     since = cluster.now
     reads, writes = cluster.request("GET", "x", deadline=10), cluster.request("SET", "x", "3", deadline=10)
-    assert (reads.outcome, writes.outcome) == ("fail", "fail"), (reads, writes)
+    # An attempt that a busy machine did not answer in time cannot be told from one that was appended.
+    assert reads.outcome == "fail" and writes.outcome in ("fail", "unknown"), (reads, writes)
     both = up(cluster)
-    assert all("it knows no leader" in ask(cluster.addresses[node], "SET", "x", "3").reason for node in both)
+    for node, op in [(node, op) for node in both for op in ("SET", "GET")]:
+        reply = ask(cluster.addresses[node], op, "x", "3")
+        assert reply.outcome == pb.FAIL and "it knows no leader" in reply.reason and not reply.HasField("leader")
     eventually(lambda: all((events(cluster, "election_started", node=n)["time"] > since).sum() > 2 for n in both), "more elections")
     assert (events(cluster, "leader_elected")["time"] < since).all()
     assert all("SET x 3" not in [e.words for e in logs_txt(cluster, node)] for node in both)

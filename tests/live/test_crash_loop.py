@@ -13,7 +13,7 @@ from raftedu.core.rules import RULES
 from raftedu.live.log_lines import entry_of
 from raftedu.live.storage import FileStorage
 from tests.crash_disk import PageCacheDisk
-from tests.live.helpers import assert_no_two_leases, assert_one_leader_a_term, eventually, events, up, wait_until_they_agree
+from tests.live.helpers import assert_no_two_leases, assert_one_leader_a_term, events, eventually, up, wait_until_they_agree
 from tests.live.load import Writer
 
 pytestmark = pytest.mark.live
@@ -105,7 +105,7 @@ def _check(cluster, disks, writers) -> None:
 
 
 def _check_dumps(cluster, entries, done) -> None:
-    """What the nodes said while they did it: the same state after the same entry, on every node in every life; no entry took effect twice."""
+    """What the nodes said while they did it: after the same entry the same state, on every node in every life."""
     states: dict[int, set[str]] = {}
     for row in events(cluster, "applied").itertuples():
         states.setdefault(row.facts["to"], set()).add(row.facts["state"])
@@ -114,6 +114,7 @@ def _check_dumps(cluster, entries, done) -> None:
     for row in events(cluster, "committed").itertuples():
         committed.setdefault(row.index, set()).add(row.facts["op"])
     assert all(len(op) == 1 for op in committed.values())
-    assert {index: op.pop() for index, op in committed.items()} == {i: e.words for i, e in enumerate(entries, 1) if i in committed}
+    # A later leader may have added its NO-OP since the logs were read.
+    assert all(op == {entries[index - 1].words} for index, op in committed.items() if index <= len(entries))
     assert_one_leader_a_term(cluster.trace)
     assert_no_two_leases(cluster.trace)

@@ -19,7 +19,7 @@ from raftedu.live.log_lines import entry_of
 from raftedu.live.proto import messages as pb
 from raftedu.live.storage import FileStorage, MemoryStorage, StorageError
 from tests.crash_disk import PageCacheDisk
-from tests.live.helpers import ask, eventually, events, stub_of, wait_until_they_agree
+from tests.live.helpers import ask, events, eventually, stub_of, wait_until_they_agree
 
 pytestmark = pytest.mark.live
 
@@ -44,8 +44,7 @@ class Hasty(Driver):
 
     def _sync(self, writes):
         self._carry_out([(output, None) for output in self.core.step(Persisted(writes[-1].seq), self._clock.now())])
-        self._storage.sync()
-        return []
+        super()._sync(writes)
 
 
 @contextmanager
@@ -131,7 +130,7 @@ def test_a_leader_whose_disk_is_stuck_loses_its_lease(make):
     served = events(cluster, "read_served", node=old)
     leases = cluster.trace.leases()
     own = leases[leases["node"] == old]
-    assert all(any(l.start <= t < l.expiry for l in own.itertuples()) for t in served["time"])
+    assert all(any(lease.start <= t < lease.expiry for lease in own.itertuples()) for t in served["time"])
 
 
 LIES = {

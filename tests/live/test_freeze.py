@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from raftedu import LiveError
-from tests.live.helpers import ask, eventually, events, wait_until_they_agree
+from raftedu import RULES, LiveError
+from raftedu.core.rules import lease_promise
+from tests.live.helpers import ask, events, eventually, wait_until_they_agree
 from tests.live.load import Writer
 
 pytestmark = pytest.mark.live
@@ -107,6 +108,29 @@ def test_stepping_alone_elects_a_leader_and_gives_it_a_lease(make):
     status = cluster.status()[1]
     assert status.role == "leader" and status.lease_left > 0
     cluster.thaw()
+
+
+def test_a_step_that_ends_its_node_is_quick_too(make):
+    """A rule that fails while a room looks on must not hold up the room."""
+    armed = []
+
+    def fails(view):
+        if armed:
+            raise ZeroDivisionError
+        return lease_promise(view)
+
+    cluster = make(3, rules=RULES.but(lease_promise=fails))
+    cluster.wait_for_leader(lease=True)
+    cluster.freeze()
+    armed.append(True)
+    longest = 0.0
+    for _ in range(30):
+        start = time.monotonic()
+        cluster.step()
+        longest = max(longest, time.monotonic() - start)
+        if cluster.errors:
+            break
+    assert cluster.errors and longest < 8, "the step waited for a node that had ended"
 
 
 def test_steps_are_quick_although_messages_were_lost_in_a_crash(make):

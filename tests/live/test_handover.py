@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.helpers import PACES, ROUNDING, ask, assert_no_two_leases, eventually, events, followers
+from tests.live.helpers import PACES, ROUNDING, ask, assert_no_two_leases, events, eventually, followers
 
 pytestmark = pytest.mark.live
 

@@ -13,7 +13,7 @@ from raftedu.live.clock import ClusterClock
 from raftedu.live.livenode import LiveNode
 from raftedu.live.proto import messages as pb
 from raftedu.live.storage import MemoryStorage
-from tests.live.helpers import ROUNDING, eventually, events, stub_of, up, wait_until_they_agree
+from tests.live.helpers import ROUNDING, events, eventually, stub_of, up, wait_until_they_agree
 
 pytestmark = pytest.mark.live
 
@@ -49,7 +49,7 @@ def test_a_rule_that_fails_stops_its_node_and_the_others_go_on(make, wrong, word
     rule.arm()
     assert cluster.get("x") == "1"  # of whoever leads after the one that failed
     eventually(lambda: cluster.errors, "the error is shown")
-    (failed, error), = cluster.errors.items()
+    ((failed, error),) = cluster.errors.items()
     assert isinstance(error, RuleError) and "may_serve_read" in str(error) and words in str(error)
     assert not cluster.is_up(failed)
     text, html = repr(cluster), cluster._repr_html_()
@@ -87,7 +87,7 @@ def test_an_exception_beside_the_rules_stops_the_node_too(make):
     armed.set()
     assert cluster.get("x") == "1"
     eventually(lambda: cluster.errors, "the error is shown")
-    (failed, error), = cluster.errors.items()
+    ((failed, error),) = cluster.errors.items()
     assert isinstance(error, KeyError)
     assert "KeyError" in events(cluster, "fault", node=failed)["facts"].iloc[0]["traceback"]
 
@@ -111,7 +111,7 @@ def test_one_vote_a_term(tmp_path):
 
 def test_a_wrong_grant_vote_shows_two_leaders_in_one_term(make):
     """Two candidates whose timers run out together, and voters that say yes to everybody."""
-    for attempt in range(60):
+    for _ in range(60):
         cluster = make(5, rules=RULES.but(grant_vote=lambda view: view.candidate_term >= view.term), first_timeout={1: 5.0, 2: 5.0})
         cluster.wait_until(lambda c=cluster: len(c.trace.leaders()) > 0, "a leader")
         leaders = cluster.trace.leaders()
@@ -132,5 +132,3 @@ def test_without_the_wait_two_leases_overlap(make):
         if second.start < first.expiry - ROUNDING:
             return
     pytest.fail("no overlap, although nobody waits")
-
-

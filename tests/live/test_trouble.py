@@ -16,7 +16,7 @@ from raftedu.live.livenode import LiveNode
 from raftedu.live.proto import messages as pb
 from raftedu.live.storage import FileStorage
 from tests.crash_disk import PageCacheDisk
-from tests.live.helpers import eventually, events, followers, resources, stub_of, up, wait_until_they_agree
+from tests.live.helpers import events, eventually, followers, resources, stub_of, up, wait_until_they_agree
 
 pytestmark = pytest.mark.live
 
@@ -141,7 +141,7 @@ def recorded(stopped, tmp_path):
         ("metadata.txt", b"{\"term\": 3}", StorageError, ("metadata.txt", "line 1")),
         ("metadata.txt", b"", StorageError, ("metadata.txt", "line 1")),
         ("metadata.txt", b"\x00\xff\xfe", StorageError, ("metadata.txt", "line 1")),
-        ("metadata.txt", b"current_term 7\nvotedFor none\npromised 8.0\ncommitLength 99\nappliedLength 0\n", StorageError, ("line 4", "99")),
+        ("metadata.txt", b"current_term 7\nvotedFor none\npromised 8\ncommitLength 99\nappliedLength 0\n", StorageError, ("line 4", "99")),
         ("logs.txt", b"hello\n", StorageError, ("logs.txt", "line 1")),
         ("dump.txt", b"hello\n", DumpError, ("dump.txt", "line 1")),
     ],
@@ -159,6 +159,26 @@ def test_damaged_and_foreign_files_are_named_and_left_alone(recorded, file, cont
     path.write_bytes(good)
     with Cluster(3, pace=0.02, dir=recorded) as cluster:  # and nothing of the others was lost or is still locked
         assert cluster.get("x") == "1"
+
+
+def test_a_node_killed_while_it_wrote_its_first_line_starts_again(recorded):
+    path = recorded / "logs_node_2" / "dump.txt"
+    content = path.read_bytes()
+    start = content.index(b"\tstarted\t")
+    path.write_bytes(content[: start + 200])
+    assert b"\n" not in path.read_bytes()[start:]
+    with Cluster(3, pace=0.02, dir=recorded) as cluster:
+        assert cluster.get("x") == "1"
+        assert len(cluster.trace.only(event="started", node=2)) == 1
+
+
+def test_a_request_id_that_no_log_can_hold_harms_nobody(make):
+    cluster = make(3)
+    leader = cluster.wait_for_leader(lease=True)
+    with stub_of(cluster.addresses[leader]) as stub:
+        reply = stub.Set(pb.SetRequest(key="x", value="1", client_id="anna", request_id=-1), timeout=30)
+    assert reply.outcome == pb.FAIL and reply.final and "negative" in reply.reason
+    assert cluster.set("x", "2").outcome == "success" and not cluster.errors
 
 
 def test_a_file_in_the_place_of_a_folder(tmp_path):

@@ -19,7 +19,7 @@ TEXTS = {
     "blanks": "  two  words  ",
     "tabs": "a\tb\t",
     "newlines": "a\nb\r\nc\u2028d\u0085",
-    "quotes": "\"a\" 'b' \"",
+    "quotes": '"a" \'b\' "',
     "backslashes": "\\n \\\\ \\u0041",
     "emoji": "🦀👩‍👩‍👧 ñ é́",
     "right to left": "\u202eabc\u202c",
@@ -48,7 +48,7 @@ def test_all_kinds_of_keys_and_values_survive_a_round_trip_and_a_restart(make, t
     for node in again.nodes:
         assert sorted((e.key, e.value) for e in logs_txt(again, node) if e.op == "SET") == sorted(asked)
         frame = pd.read_csv(again.folder / f"logs_node_{node}" / "dump.txt", sep="\t")
-        assert list(frame.columns) == "time seq node term role event peer index sentence facts".split()
+        assert list(frame.columns) == ["time", "seq", "node", "term", "role", "event", "peer", "index", "sentence", "facts"]
         assert list(frame["seq"]) == list(range(1, len(frame) + 1))
         assert set(frame["event"]) <= set(EVENTS)
         rows += len(frame)
@@ -73,18 +73,25 @@ def _check(cluster) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
-    [("k", "x" * (MOST + 1), "value has 1048577 bytes"), ("x" * (MOST + 1), "v", "key has 1048577 bytes"), ("k", "é" * MOST, "value has 2097152 bytes")],
+    [
+        ("k", "x" * (MOST + 1), "value has 1048577 bytes"),
+        ("x" * (MOST + 1), "v", "key has 1048577 bytes"),
+        ("k", "é" * MOST, "value has 2097152 bytes"),
+    ],
 )  # fmt: skip
 def test_what_is_too_long_is_refused_before_anything_is_appended(make, key, value, words):
     cluster = make(3)
     cluster.set("k", "before")
+    wait_until_they_agree(cluster)
     before = cluster.log(1)
     with pytest.raises(RequestFailed) as error:
         cluster.set(key, value)
     assert words in str(error.value) and "max_bytes=1048576" in str(error.value) and len(str(error.value)) < 500
     assert error.value.reply.outcome == "fail" and error.value.reply.attempts == 1
     assert cluster.get("k") == "before"
-    assert [words for _, _, words in cluster.log(1) if words.startswith("SET")] == [words for _, _, words in before if words.startswith("SET")]
+    assert [words for _, _, words in cluster.log(1) if words.startswith("SET")] == [
+        words for _, _, words in before if words.startswith("SET")
+    ]
 
 
 @pytest.mark.parametrize(("key", "value", "what"), [("\ud800", "v", "key"), ("k", "a\udfffb", "value")])

@@ -77,7 +77,7 @@ def at_random(name, how_often, rng):
 
 @pytest.mark.parametrize("name", rule_names())
 def test_the_node_stands_any_answer(name):
-    for seed, how_often in enumerate((0.05, 0.3, 1.0, 0.1)):
+    for seed, how_often in enumerate((0.05, 0.3, 1.0)):
         rules = RULES.but(**{name: at_random(name, how_often, random.Random(seed))})
         run = RandomRun(seed, 3 + 2 * (seed % 2), rules=rules, watch=Blind())
         run.run(25.0)

@@ -86,6 +86,7 @@ def test_no_random_run_breaks_an_invariant(seed, nodes, policy, batch, fast, rho
     assert run.events("read_served") and run.events("committed"), "nothing happened"
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_wrong_rule_and_shrinks_its_schedule():
     found = []
 

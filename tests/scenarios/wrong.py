@@ -28,10 +28,15 @@ def any_term(view: v.CommitView) -> int:
     return max(view.commit_index, held)
 
 
+def stays_in_office(view: v.StepDownView) -> bool:
+    return False
+
+
 RULES = {
     "lease-from-reply": {"lease_expiry": dated_from_the_reply},
     "no-margin": {"lease_promise": without_margin},
     "forgotten-promise": {"promise_at_restart": forgotten},
     "last-reply": {"lease_wait": last_reply_only},
+    "stays-in-office": {"must_step_down": stays_in_office},
     "commit-any-term": {"leader_commit_index": any_term},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftedu.core.config import Config
-from raftedu.core.inputs import ClientRequest
+from raftedu.core.inputs import ClientRequest, Persisted, TimerFired
 from raftedu.core.messages import RequestVote
 from raftedu.core.node import Node
 from raftedu.core.outputs import Answer, Persist, Send
@@ -121,6 +121,20 @@ def test_a_bad_request_fails_for_good_before_anything_is_appended(op, key, value
     (answer,) = (o for o in node.step(ClientRequest(op, key, value, "anna", 1, "o1"), 0.0) if isinstance(o, Answer))
     assert reason in answer.reason and (answer.outcome, answer.final) == ("fail", True)
     assert node.log == ()
+
+
+@pytest.mark.parametrize(
+    ("client", "request_id", "reason"), [("anna", -1, "the request id -1 is negative"), ("ü" * 513, 1, "the client id has more than 1024 bytes")]
+)
+def test_what_names_an_operation_must_be_fit_for_the_log(client, request_id, reason):
+    node = Node(1, Config.of(1))
+    node.start(0.0)
+    node.step(TimerFired("election", 1), 7.0)
+    node.step(Persisted(1), 7.0)
+    before = node.log
+    (answer,) = (o for o in node.step(ClientRequest("SET", "k", "v", client, request_id, "o1"), 7.0) if isinstance(o, Answer))
+    assert reason in answer.reason and (answer.outcome, answer.final) == ("fail", True)
+    assert node.log == before != ()
 
 
 def test_a_get_under_lease_sends_nothing_and_writes_nothing():

@@ -276,6 +276,24 @@ def test_an_answer_to_a_round_of_an_older_term_renews_nothing():
     assert w.holders() == [] and w.state(1).next_index == {2: 1, 3: 1}
 
 
+def test_an_answer_to_a_round_of_an_earlier_life_renews_nothing():
+    w = World(3, no_op_on_election=False)
+    w.elect(1, by=[2])
+    old = w.take(1, 3)
+    w.drop()
+    w.crash(1)
+    w.restart(1)
+    w.elect(1, by=[2])
+    w.drop()
+    w.deliver(Flight(0, 1, 3, RequestVote(2, 1, 0, 0, 8.0), 0.0))
+    w.drop()
+    assert w.state(1).term == w.state(3).term == 2
+    assert old.message.round in w.state(1).rounds, "the new life counts its rounds from the beginning"
+    w.deliver(old)
+    w.deliver(w.take(3, 1))
+    assert w.state(3).promise_until == 0 and w.state(1).answered == {} and w.holders() == []
+
+
 def test_the_leader_is_woken_at_its_next_deadline_and_no_earlier_timer_counts():
     node = Node(1, Config.of(1))
     node.start(0.0)

@@ -1,0 +1,87 @@
+"""The first look at a rule, before any search: called twice on views that really occur, it must answer, the same twice, and of the right kind.
+
+The views are those that the reference rules are asked in two short runs; they are recorded once.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from time import perf_counter
+from typing import Any
+
+from raftedu.checker.machine import recorded
+from raftedu.checker.profiles import PROFILES
+from raftedu.checker.search import Search
+from raftedu.core.guard import RuleError, guarded
+from raftedu.core.rules import RULES, Rules, rule_names
+
+__all__ = ["preflight", "views_of"]
+
+TOO_SLOW = 0.25
+"""Seconds that one call may take; a search asks a rule some ten thousand times."""
+
+ENOUGH = 24
+
+
+@cache
+def _recorded() -> dict[str, tuple[Any, ...]]:
+    views: dict[str, dict[Any, None]] = {name: {} for name in rule_names()}
+
+    def note(name: str, view: Any, _: Any) -> None:
+        if len(views[name]) < ENOUGH:
+            views[name].setdefault(_Shown(view))
+
+    for profile in (p for p in PROFILES if p.name in ("crash", "stable lease", "clients")):
+        search = Search(profile, recorded(RULES, rule_names(), note))
+        for _ in range(3):
+            for _ in search.go_deeper():
+                if search.transitions > 600:
+                    break
+    return {name: tuple(shown.view for shown in kept) for name, kept in views.items()}
+
+
+class _Shown:
+    """A view, the same as another if it reads the same: some hold tables, which have no hash."""
+
+    def __init__(self, view: Any) -> None:
+        self.view, self.words = view, repr(view)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shown) and self.words == other.words
+
+    def __hash__(self) -> int:
+        return hash(self.words)
+
+
+def views_of(rule: str) -> tuple[Any, ...]:
+    """Return views that this rule is really asked."""
+    return _recorded()[rule]
+
+
+def preflight(rules: Rules, names: list[str]) -> None:
+    """Call each rule of ``names`` twice on each recorded view.
+
+    Raises
+    ------
+    RuleError
+        It raised, answered nonsense, answered differently the second time, changed its view, or took too long.
+    """
+    guards = guarded(rules)
+    for name in names:
+        for view in views_of(name):
+            _look_at(name, getattr(guards, name), view)
+
+
+def _look_at(name: str, rule: Any, view: Any) -> None:
+    words = repr(view)
+    began = perf_counter()
+    first = rule(view)
+    took = perf_counter() - began
+    second = rule(view)
+    if repr(view) != words:
+        raise RuleError(name, view, f"{name} changed what it was shown; a rule only looks: copy a table before you change it. It was given {words}")
+    if first != second:
+        raise RuleError(name, view, f"{name} answered {first!r:.100} and then {second!r:.100} to the same view; a rule must not depend on "
+                                    f"chance, on time or on what it was asked before. It was given {words}")  # fmt: skip
+    if took > TOO_SLOW:
+        raise RuleError(name, view, f"{name} took {took:.1f} s for one answer; it must only look and decide, without waiting. It was given {words}")
