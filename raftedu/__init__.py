@@ -7,6 +7,8 @@ Run
     ``Cluster``, ``Client``, ``Simulation``, ``Config``, ``RULES``
 Read
     ``read_dump``, ``load_trace``, ``Trace``
+Check
+    ``check``, ``Report``
 Look
     ``plot_leases``, ``plot_roles``, ``plot_story``
 Errors
@@ -28,6 +30,7 @@ _HOME = {
     "DumpError": "events",
     "LiveError": "live.service",
     "RULES": "core.rules",
+    "Report": "checker",
     "RequestFailed": "core.asking",
     "RuleError": "core.guard",
     "Rules": "core.rules",
@@ -35,6 +38,7 @@ _HOME = {
     "SimulationError": "sim.world",
     "StorageError": "live.storage",
     "Trace": "trace",
+    "check": "checker",
     "load_trace": "trace",
     "plot_leases": "plot",
     "plot_roles": "plot",

@@ -58,9 +58,9 @@ def record() -> None:
         for dump in sorted((Path(work) / "kept").glob("logs_node_*")):
             shutil.copytree(dump, target / dump.name, ignore=shutil.ignore_patterns(".lock"))
     story = (
-        "Five nodes with the default timings (election 5–10 s, heartbeat 1 s, lease 8 s). Node 2 is elected in term 1 and serves SETs and GETs. It is "
-        f"killed; node 4 wins term 2 at {wait['start']:.1f} s and waits {wait['length']:.1f} s, until the promises given to node 2 have run out, before it "
-        "holds a lease, commits and answers."
+        "Five nodes with the default timings (election 5–10 s, heartbeat 1 s, lease 8 s). Node 2 is elected in term 1 and serves SETs "
+        f"and GETs. It is killed; node 4 wins term 2 at {wait['start']:.1f} s and waits {wait['length']:.1f} s, until the promises given "
+        "to node 2 have run out, before it holds a lease, commits and answers."
     )
     (target / "README.md").write_text(README.format(title="Lease handover", story=story, name="lease_handover"))
     pictures = ROOT / "docs" / "pictures"

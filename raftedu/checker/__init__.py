@@ -1,7 +1,7 @@
 """The checker: a wrong rule meets its shortest counterexample. `check` is what a person types, `Report` what comes back.
 
-From below to above: ``profiles steps snapshot machine turns *_obligations invariants history looking model moves symmetry search hunt replay
-preflight report checking``; ``wrong_rules`` is the catalogue. Needs only `core`, `events`, `sim` and `trace`.
+From below to above: ``profiles steps snapshot machine turns *_obligations invariants history looking model moves symmetry search hunt
+replay preflight report checking``; ``wrong_rules`` is the catalogue. Needs only `core`, `events`, `sim` and `trace`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ __all__ = ["Report", "RuleBroken", "check"]
 
 
 def check(
-    rule_or_rules: Callable[[Any], Any] | Rules, *, effort: str = "class", budget: float = 10.0, workers: int = 1, seed: int = 0, n: int | None = None,
+    rule_or_rules: Callable[[Any], Any] | Rules, *, effort: str = "class", budget: float = 10.0, workers: int = 1, seed: int = 0,
+    n: int | None = None,
 ) -> Report:  # fmt: skip
     """Return a report on a rule: what was searched without a violation, or the shortest schedule found that breaks an invariant.
 

@@ -62,7 +62,7 @@ def check_here(rules: Rules, *, effort: str = "class", budget: float = 10.0, n: 
     near, far = profiles_for(names, n)
     with without_collector():
         preflight(rules, names)
-        hunt = Hunt(rules, goes_on=lambda: perf_counter() - began < budget)
+        hunt = Hunt(rules, goes_on=lambda: perf_counter() - began < budget, follows_duties=len(names) > 1)
         catch = hunt.run(near, limit * 2 // 3 if far else limit) if near else None
         if catch is None and far:
             catch = hunt.run(far, limit - hunt.transitions)
@@ -84,5 +84,7 @@ def _report(rules: Rules, names: list[str], hunt: Hunt, catch: Catch | None) -> 
         schedule = script(again.search, again.steps) if again is not None else schedule
         scenes = play(schedule, rules)
     if all(scene.obligation is None and scene.outcome is None for scene in scenes):
-        raise RuleError(names[0], None, f"{' or '.join(names)} does not answer the same to the same view: what the search found does not happen again")
+        raise RuleError(
+            names[0], None, f"{' or '.join(names)} does not answer the same to the same view: what the search found does not happen again"
+        )
     return Report(tuple(names), covered, schedule, scenes, play(schedule, RULES), parting(scenes))

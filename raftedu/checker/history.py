@@ -1,7 +1,7 @@
 """Histories: what has been committed, who has led which term, what was acknowledged; and the outcomes that must never be.
 
-The incremental half of the invariants: each judgement is remembered, by the numbers of what it looked at. `raftedu.checker.plain` judges the
-same from whole runs and remembers nothing; the tests compare the two.
+The incremental half of the invariants: each judgement is remembered, by the numbers of what it looked at. `raftedu.checker.plain` judges
+the same from whole runs and remembers nothing; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ __all__ = ["Histories", "History"]
 
 
 class History(NamedTuple):
-    """``committed[i]``: entry i + 1 and the lowest term in which it was committed; ``leaders``: (term, place); ``acked``: up to this index."""
+    """``committed[i]``: entry i + 1 and the lowest term in which it was committed; ``leaders``: (term, place).
+
+    ``acked``: up to this index clients have been told SUCCESS.
+    """
 
     committed: tuple[tuple[Entry, Term], ...] = ()
     leaders: tuple[tuple[Term, int], ...] = ()
@@ -51,7 +54,7 @@ class Histories:
 
     def note(self, s: Snapshot) -> None:
         """Take a new snapshot into account; called for each of them, in order."""
-        public = (s.term if s.role is Role.LEADER else 0, s.log[: s.commit])
+        public = (s.term if s.role is Role.LEADER else 0, s.log[: max(s.commit, s.applied)])
         self.public.append(self._public_ids.setdefault(public, len(self._public_ids)))
         self.logs.append(self._log_ids.setdefault(s.log, len(self._log_ids)))
 
@@ -65,7 +68,7 @@ class Histories:
 
     def _judge(self, h: History, place: int, s: Snapshot, acked: Index) -> tuple[int, Broken | None]:
         broken, committed, leaders = None, list(h.committed), h.leaders
-        for i, entry in enumerate(s.log[: s.commit]):
+        for i, entry in enumerate(s.log[: max(s.commit, s.applied)]):
             if i == len(committed):
                 committed.append((entry, s.term))
             elif committed[i][0] != entry:

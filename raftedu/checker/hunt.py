@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from raftedu.checker.invariants import Broken
+from raftedu.checker.invariants import INVARIANTS, Broken
 from raftedu.checker.profiles import Profile
 from raftedu.checker.search import Found, Search
 from raftedu.checker.steps import Step
@@ -48,14 +48,16 @@ def without_collector() -> Iterator[None]:
 
 @dataclass
 class Hunt:
-    """A search over several profiles. ``goes_on`` is asked now and then and ends it early; ``limit`` counts transitions.
+    """A search over several profiles. ``goes_on`` is asked now and then and ends it early; limits count transitions.
+    ``follows_duties``: a neglected duty is followed up too, for where several rules are replaced it may hide something worse.
 
-    ``searches`` has what was looked at, ``finished`` whether the limit was reached or nothing was left.
+    ``searches`` has all that was looked through; ``finished`` is false if ``goes_on`` ended it.
     """
 
     rules: Rules
     goes_on: Callable[[], bool] = lambda: True
     alike: bool = True
+    follows_duties: bool = False
     searches: list[Search] = field(default_factory=list)
     finished: bool = True
 
@@ -65,18 +67,22 @@ class Hunt:
         return sum(search.transitions for search in self.searches)
 
     def run(self, profiles: tuple[Profile, ...], limit: int) -> Catch | None:
-        """Return the first catch in these profiles, the one with the fewest steps; ``None`` if there is none within the limit."""
-        live = [search for search in map(self._begin, profiles) if search is not None]
-        self.searches += live
-        stop = self.transitions + limit
-        while live:
-            for search in live:
-                if not self._deeper(search, stop):
-                    return None
-                if search.found:
-                    return self._caught(search, [other for other in live if other is not search])
-            live = [search for search in live if not search.exhausted]
-        return None
+        """Return the first catch in these profiles, the one with the fewest steps; ``None`` if there is none within the limit.
+
+        A broken obligation is followed up to the outcome that it leads to, if that is not too far.
+        """
+        searches = [search for search in map(self._begin, profiles) if search is not None]
+        self.searches += searches
+        search = self._lockstep(searches, limit)
+        if search is None:
+            return None
+        whole = next((found for found in search.found if found.outcome is not None), None)
+        if whole is not None:
+            return self._catch(search, whole)
+        first = self._catch(search, search.found[0])
+        if self.follows_duties or any(INVARIANTS[found.obligation.name].kind != "duty" for found in search.found if found.obligation):
+            return self._pursue(search) or self._whole([search]) or self._whole(searches) or first
+        return first
 
     def _begin(self, profile: Profile) -> Search | None:
         try:
@@ -87,39 +93,39 @@ class Hunt:
             search = Search(replace(profile, warm=False), self.rules, alike=self.alike)
         return search
 
-    def _deeper(self, search: Search, stop: int) -> bool:
-        for _ in search.go_deeper():
-            if search.found:
-                return True
-            if self.transitions >= stop:
-                return False
-            if not self.goes_on():
-                self.finished = False
-                return False
-        return True
-
-    def _caught(self, search: Search, others: list[Search]) -> Catch:
-        whole = next((found for found in search.found if found.outcome is not None), None)
-        if whole is not None:
-            return self._catch(search, whole)
-        disaster = self._pursue(search)
-        if disaster is not None:
-            return disaster
-        found = search.found[0]
-        return self._catch(search, found)
+    def _lockstep(self, searches: list[Search], limit: int) -> Search | None:
+        """Go deeper in all of them in turn; return the first that found something."""
+        stop = self.transitions + limit
+        live = searches
+        while live:
+            for search in live:
+                for _ in search.go_deeper():
+                    if search.found:
+                        break
+                    if self.transitions >= stop:
+                        return None
+                    if not self.goes_on():
+                        self.finished = False
+                        return None
+                if search.found:
+                    return search
+            live = [search for search in live if not search.exhausted]
+        return None
 
     def _pursue(self, search: Search) -> Catch | None:
+        """Go on from what was broken, and from nothing else."""
         pursuit = search.pursuit()
-        began = pursuit.transitions
-        while not pursuit.exhausted and not pursuit.found:
-            for _ in pursuit.go_deeper():
-                if pursuit.found or pursuit.transitions - began > PURSUIT or not self.goes_on():
-                    break
-            else:
-                continue
-            break
-        search.transitions = pursuit.transitions
-        return self._catch(pursuit, pursuit.found[0]) if pursuit.found else None
+        self.searches.append(pursuit)
+        if self._lockstep([pursuit], PURSUIT // 4) is None:
+            return None
+        return self._catch(pursuit, pursuit.found[0])
+
+    def _whole(self, searches: list[Search]) -> Catch | None:
+        """Begin again, for outcomes only: the shortest way to break a promise need not be the one that leads to a disaster."""
+        for search in searches:
+            search.once_more()
+        winner = self._lockstep(searches, PURSUIT)
+        return None if winner is None else self._catch(winner, winner.found[0])
 
     def _catch(self, search: Search, found: Found) -> Catch:
         return Catch(search.profile, search.path(found), search, found.obligation, found.outcome)

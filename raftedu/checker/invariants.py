@@ -1,7 +1,8 @@
 """The table of everything that must hold, each with one sentence as in Figure 3 of the paper.
 
 *Obligations* are what one node owes the others: they are judged turn by turn, and the first wrong step breaks one. *Outcomes* are what
-hurts: two leaders, two leases, a lost entry, a stale read; they are judged on the whole. Adding an invariant is one row here.
+hurts: two leaders, two leases, a lost entry, a stale read; they are judged on the whole. A *duty* is an obligation that leads to no such
+outcome: who neglects it stands still, or tells a client something wrong. Adding an invariant is one row here.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ __all__ = ["INVARIANTS", "OBLIGATIONS", "OUTCOMES", "Broken", "Invariant", "firs
 
 
 class Invariant(NamedTuple):
-    """One row: ``kind`` is ``"obligation"`` or ``"outcome"``; an outcome has no function of its own, for it needs more than one turn.
+    """One row: ``kind`` is ``"obligation"``, ``"duty"`` or ``"outcome"``; an outcome has no function, for it needs more than one turn.
 
-    ``turns`` names what a turn must begin with for the obligation to be at stake at all.
+    ``turns`` names what a turn must begin with for the row to be at stake at all.
     """
 
     name: str
@@ -39,6 +40,10 @@ class Broken(NamedTuple):
 
 def _obligation(name: str, judge: Callable[[Turn], str | None], turns: str) -> Invariant:
     return Invariant(name, (judge.__doc__ or "").strip(), "obligation", judge, turns)
+
+
+def _duty(name: str, judge: Callable[[Turn], str | None], turns: str) -> Invariant:
+    return _obligation(name, judge, turns)._replace(kind="duty")
 
 
 MESSAGES = "RequestVote VoteReply AppendEntries AppendReply"
@@ -63,46 +68,51 @@ OBLIGATIONS = (
     _obligation("Durable Vote", vote.durable_vote, "RequestVote AppendEntries campaign"),
     _obligation("Distinct Voters", vote.distinct_voters, RUNNING),
     _obligation("Candidate Votes for Itself", vote.candidate_votes_for_itself, f"{MESSAGES} campaign"),
+    _duty("Grants a Vote", vote.grants_a_vote, "RequestVote"),
     _obligation("Term Hygiene", vote.adopts_terms, MESSAGES),
-    _obligation("Own Term in Replies", vote.own_term_in_replies, "RequestVote AppendEntries"),
-    _obligation("Leader Followed", vote.follows_the_leader, "AppendEntries"),
-    _obligation("Timer Reset", vote.resets_timer, "RequestVote AppendEntries"),
-    _obligation("Random Timeouts", vote.random_timeouts, TURNS),
-    _obligation("Campaigns", vote.campaigns, "campaign"),
-    _obligation("Takes Office", vote.takes_office, "VoteReply campaign"),
-    _obligation("Heartbeat at Once", vote.heartbeat_at_once, "VoteReply campaign"),
+    _duty("Own Term in Replies", vote.own_term_in_replies, "RequestVote AppendEntries"),
+    _obligation("One Leader Followed", vote.refuses_other_leaders, "AppendEntries"),
+    _duty("Leader Followed", vote.follows_the_leader, "AppendEntries"),
+    _duty("Timer Reset", vote.resets_timer, "RequestVote AppendEntries"),
+    _duty("Random Timeouts", vote.random_timeouts, TURNS),
+    _duty("Campaigns", vote.campaigns, "campaign"),
+    _duty("Takes Office", vote.takes_office, "VoteReply campaign"),
+    _duty("Heartbeat at Once", vote.heartbeat_at_once, "VoteReply campaign"),
     _obligation("Leader Append-Only", log.leader_append_only, RUNNING),
-    _obligation("NO-OP First", log.no_op, "VoteReply campaign"),
+    _duty("NO-OP First", log.no_op, "VoteReply campaign"),
     _obligation("Sound Acknowledgement", log.ack_is_sound, "AppendEntries"),
+    _duty("Accepts What Fits", log.accepts_what_fits, "AppendEntries"),
     _obligation("Durable Acknowledgement", log.durable_ack, "AppendEntries"),
     _obligation("Cuts Only Conflicts", log.cuts_only_conflicts, "AppendEntries"),
-    _obligation("Sends What Is Missing", log.sends_what_is_missing, "heartbeat"),
+    _duty("Sends What Is Missing", log.sends_what_is_missing, "heartbeat"),
     _obligation("Match Is Sound", log.match_is_sound, LEADING),
-    _obligation("Match Never Falls", log.match_never_falls, LEADING),
-    _obligation("Next Above Match", log.next_above_match, LEADING),
-    _obligation("Backs Up", log.backs_up, "AppendReply"),
-    _obligation("Commit Never Falls", log.commit_never_falls, RUNNING),
+    _duty("Match Never Falls", log.match_never_falls, LEADING),
+    _duty("Next Above Match", log.next_above_match, LEADING),
+    _duty("Backs Up", log.backs_up, "AppendReply"),
+    _duty("Commit Never Falls", log.commit_never_falls, RUNNING),
     _obligation("Commit Justified", log.commit_justified, LEADING),
-    _obligation("Commits What It Can", log.commits_what_it_can, "AppendReply"),
+    _duty("Commits What It Can", log.commits_what_it_can, "AppendReply"),
     _obligation("Follower Commit", log.follower_commit, "AppendEntries"),
+    _duty("Follower Learns Commits", log.follower_learns_commits, "AppendEntries"),
     _obligation("Applies What Is Committed", log.applies_committed, TURNS),
-    _obligation("Exactly Once", log.exactly_once, TURNS),
+    _duty("Applies All", log.applies_all, TURNS),
+    _duty("Exactly Once", log.exactly_once, TURNS),
     _obligation("Leader Takes Writes", log.leader_takes_writes, "ClientRequest"),
-    _obligation("Fail Means Never", log.fail_means_never, RUNNING),
+    _duty("Fail Means Never", log.fail_means_never, RUNNING),
     _obligation("Success Is Committed", log.success_is_committed, RUNNING),
-    _obligation("Applied Is Answered", log.answers_applied, RUNNING),
+    _duty("Applied Is Answered", log.answers_applied, RUNNING),
     _obligation("Promise Before Ack", lease.promise_before_ack, "AppendEntries"),
     _obligation("Promise Never Falls", lease.promise_never_falls, RUNNING),
     _obligation("Promise at Restart", lease.promise_at_restart, "restart"),
     _obligation("Vote Carries Promise", lease.vote_carries_promise, "RequestVote"),
     _obligation("Wait Covers Promises", lease.wait_covers_promises, "VoteReply campaign"),
     _obligation("Lease From a Send", lease.lease_backed, LEADING),
-    _obligation("Expired Leader Steps Down", lease.expired_leader_steps_down, LEADING),
+    _duty("Expired Leader Steps Down", lease.expired_leader_steps_down, LEADING),
     Invariant("Lease by the Clock", "A lease is valid for a leader, from the end of its wait until its expiry, and at no other time [R6].",
               "obligation"),
     Invariant("Read Under Lease", "A GET is answered under a valid lease, with an own-term commit, when all committed is applied [R8].",
               "obligation"),
-    Invariant("Read Answers the Value", "A GET that is served answers the value of its key, the empty string if there is none.", "obligation"),
+    Invariant("Read Answers the Value", "A GET that is served answers the value of its key, the empty string if none.", "duty"),
 )  # fmt: skip
 
 INVARIANTS = {row.name: row for row in (*OUTCOMES, *OBLIGATIONS)}

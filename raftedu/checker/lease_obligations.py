@@ -11,8 +11,10 @@ from raftedu.core.rules import must_step_down
 from raftedu.core.types import Role
 from raftedu.core.views import StepDownView
 
-__all__ = ["expired_leader_steps_down", "lease_backed", "promise_at_restart", "promise_before_ack", "promise_never_falls", "vote_carries_promise",
-           "wait_covers_promises"]  # fmt: skip
+__all__ = [
+    "expired_leader_steps_down", "lease_backed", "promise_at_restart", "promise_before_ack", "promise_never_falls", "vote_carries_promise",
+    "wait_covers_promises",
+]  # fmt: skip
 
 
 def promise_before_ack(t: Turn) -> str | None:
@@ -23,7 +25,9 @@ def promise_before_ack(t: Turn) -> str | None:
     lacks = t.now + t.new.config.promise - t.new.promise_until
     if lacks <= NEARLY:
         return None
-    return f"node {t.node} answered {m.sender} with a promise that ends {lacks:.0f} s too early: {t.new.config.promise:.0f} s from now are due"
+    return (
+        f"node {t.node} answered {m.sender} with a promise that ends {lacks:.0f} s too early: {t.new.config.promise:.0f} s from now are due"
+    )
 
 
 def promise_never_falls(t: Turn) -> str | None:
@@ -77,7 +81,9 @@ def lease_backed(t: Turn) -> str | None:
     if until is None:
         return f"node {t.node} took a lease in term {s.term} that no majority has answered for"
     if s.lease_expiry > until + NEARLY:
-        return f"node {t.node} holds its lease for {s.lease_expiry - t.now:.0f} s; what a majority answered was sent for {until - t.now:.0f} s"
+        return (
+            f"node {t.node} holds its lease for {s.lease_expiry - t.now:.0f} s; what a majority answered was sent for {until - t.now:.0f} s"
+        )
     return None
 
 

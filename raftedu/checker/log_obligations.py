@@ -25,9 +25,10 @@ from raftedu.core.outputs import Outcome
 from raftedu.core.types import SET, Entry, Index, Role
 
 __all__ = [
-    "ack_is_sound", "answers_applied", "applies_committed", "backs_up", "commit_justified", "commit_never_falls", "commits_what_it_can",
-    "cuts_only_conflicts", "durable_ack", "exactly_once", "fail_means_never", "follower_commit", "leader_append_only",
-    "leader_takes_writes", "match_is_sound", "match_never_falls", "next_above_match", "no_op", "sends_what_is_missing", "success_is_committed",
+    "accepts_what_fits", "ack_is_sound", "answers_applied", "applies_all", "applies_committed", "backs_up", "commit_justified", "commit_never_falls", "commits_what_it_can",
+    "cuts_only_conflicts", "durable_ack", "exactly_once", "fail_means_never", "follower_commit", "follower_learns_commits", "leader_append_only",
+    "leader_takes_writes", "match_is_sound", "match_never_falls", "next_above_match", "no_op", "sends_what_is_missing",
+    "success_is_committed",
 ]  # fmt: skip
 
 
@@ -39,23 +40,33 @@ def _log(t: Turn) -> tuple[Entry, ...]:
 
 
 def ack_is_sound(t: Turn) -> str | None:
-    """A follower acknowledges exactly what it has compared: the entry before, and all that the message brought (§5.3)."""
+    """A follower acknowledges only what it has compared: the entry before, and all that the message brought (§5.3)."""
     answered = append_reply(t)
-    if answered is None:
+    if answered is None or not answered[1].success:
         return None
     m, reply, _ = answered
     last, log = m.prev_log_index + len(m.entries), _log(t)
-    if not reply.success:
-        if m.term >= t.old.term and term_at(t.old.log, m.prev_log_index) == m.prev_log_term:
-            return f"node {t.node} has entry {m.prev_log_index} of term {m.prev_log_term}, and refused what follows it from {m.sender}"
-        return None
     if term_at(t.old.log, m.prev_log_index) != m.prev_log_term:
         return f"node {t.node} accepted entries after index {m.prev_log_index}, where it has no entry of term {m.prev_log_term}"
     if log[m.prev_log_index : last] != m.entries:
         return f"node {t.node} acknowledged entries {m.prev_log_index + 1} to {last}, and its log holds others there"
-    if reply.match_index != last:
-        much = "more" if reply.match_index > last else "less"
-        return f"node {t.node} acknowledged index {reply.match_index}, {much} than the {last} that the message covers"
+    if reply.match_index > last:
+        return f"node {t.node} acknowledged index {reply.match_index}, and the message covers {last} alone"
+    return None
+
+
+def accepts_what_fits(t: Turn) -> str | None:
+    """A follower that has the entry before accepts what follows it, and acknowledges all of it (§5.3)."""
+    answered = append_reply(t)
+    if answered is None or answered[0].term < t.old.term:
+        return None
+    m, reply, _ = answered
+    last = m.prev_log_index + len(m.entries)
+    if reply.success and reply.match_index < last:
+        return f"node {t.node} acknowledged index {reply.match_index} alone, and the message covers {last}"
+    if not reply.success and term_at(t.old.log, m.prev_log_index) == m.prev_log_term and t.old.role is not Role.LEADER:
+        before = f"has entry {m.prev_log_index} of term {m.prev_log_term}" if m.prev_log_index else "needs no entry before index 1"
+        return f"node {t.node} {before}, and refused what follows it from {m.sender}"
     return None
 
 
@@ -95,18 +106,28 @@ def cuts_only_conflicts(t: Turn) -> str | None:
 
 
 def follower_commit(t: Turn) -> str | None:
-    """A follower commits as far as the leader says, and only what this message compared (§5.3)."""
+    """A follower commits only what the leader says is committed and this message compared (§5.3)."""
+    safe = _known_committed(t)
+    if safe is None or t.new.commit_index <= max(t.old.commit, safe):
+        return None
+    return f"node {t.node} committed index {t.new.commit_index}; by this message only {safe} is known to be committed and the same"
+
+
+def follower_learns_commits(t: Turn) -> str | None:
+    """A follower commits what the leader says is committed (§5.3)."""
+    safe = _known_committed(t)
+    if safe is None or not t.new.commit_index <= t.old.commit < safe:
+        return None
+    return f"node {t.node} was told that index {safe} is committed and stayed at {t.new.commit_index}"
+
+
+def _known_committed(t: Turn) -> Index | None:
     m = append_received(t)
     if m is None or t.new.role is Role.LEADER:
         return None
     answered = append_reply(t)
     accepted = answered is not None and answered[1].success
-    safe = min(m.leader_commit, m.prev_log_index + len(m.entries)) if accepted else 0
-    if t.new.commit_index > max(t.old.commit, safe):
-        return f"node {t.node} committed index {t.new.commit_index}; by this message only {safe} is known to be committed and the same"
-    if t.new.commit_index <= t.old.commit < safe:
-        return f"node {t.node} was told that index {safe} is committed and stayed at {t.new.commit_index}"
-    return None
+    return min(m.leader_commit, m.prev_log_index + len(m.entries)) if accepted else 0
 
 
 # ---- the leader
@@ -229,10 +250,16 @@ def commit_never_falls(t: Turn) -> str | None:
 
 
 def applies_committed(t: Turn) -> str | None:
-    """A node applies what is committed, all of it, in order, and nothing else (§5.3)."""
+    """A node applies only what is committed (§5.3)."""
     s = t.new
-    if s.last_applied > s.commit_index:
-        return f"node {t.node} applied entry {s.last_applied}; only {s.commit_index} is committed"
+    if s.last_applied <= s.commit_index:
+        return None
+    return f"node {t.node} applied entry {s.last_applied}; only {s.commit_index} is committed"
+
+
+def applies_all(t: Turn) -> str | None:
+    """A node applies what is committed without waiting for anything else (§5.3)."""
+    s = t.new
     was = 0 if woken(t, RESTART) else t.old.applied
     if s.commit_index > max(t.old.commit, s.last_applied) and s.last_applied == was:
         return f"node {t.node} knows that entry {s.commit_index} is committed and has applied only {s.last_applied}"

@@ -40,7 +40,9 @@ def look(machine: Machine, place: int, old: Snapshot) -> Look:
     holds = lease_is_valid(s, now)
     broken = None
     if holds and not valid:
-        broken = Broken("Lease by the Clock", f"node {s.node}, a {s.role}, takes its lease for valid; {_why_not(s.lease_expiry, s.wait_until, now)}")
+        broken = Broken(
+            "Lease by the Clock", f"node {s.node}, a {s.role}, takes its lease for valid; {_why_not(s.lease_expiry, s.wait_until, now)}"
+        )
     elif served and not may_serve_read(view):
         broken = Broken("Read Under Lease", f"node {s.node}, a {s.role} of term {s.term}, answers a GET, though {_why_no_read(view)}")
     elif served and (answer.outcome != Outcome.SUCCESS or answer.value != s.kv.data.get(GET.key, "")):

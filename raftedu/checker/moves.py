@@ -18,7 +18,9 @@ class Move:
 
     __slots__ = ("budget", "key", "known", "silent", "step")
 
-    def __init__(self, step: Step, budget: int, key: Callable[[tuple[int, ...]], Any], known: dict[Any, Changed | None], silent: bool) -> None:
+    def __init__(
+        self, step: Step, budget: int, key: Callable[[tuple[int, ...]], Any], known: dict[Any, Changed | None], silent: bool
+    ) -> None:
         self.step, self.budget, self.key, self.known, self.silent = step, budget, key, known, silent
 
 

@@ -1,4 +1,4 @@
-"""The first look at a rule, before any search: called twice on views that really occur, it must answer, the same twice, and of the right kind.
+"""The first look at a rule, before any search: called twice on views that really occur, it must answer, and the same twice.
 
 The views are those that the reference rules are asked in two short runs; they are recorded once.
 """
@@ -79,9 +79,13 @@ def _look_at(name: str, rule: Any, view: Any) -> None:
     took = perf_counter() - began
     second = rule(view)
     if repr(view) != words:
-        raise RuleError(name, view, f"{name} changed what it was shown; a rule only looks: copy a table before you change it. It was given {words}")
+        raise RuleError(
+            name, view, f"{name} changed what it was shown; a rule only looks: copy a table before you change it. It was given {words}"
+        )
     if first != second:
         raise RuleError(name, view, f"{name} answered {first!r:.100} and then {second!r:.100} to the same view; a rule must not depend on "
                                     f"chance, on time or on what it was asked before. It was given {words}")  # fmt: skip
     if took > TOO_SLOW:
-        raise RuleError(name, view, f"{name} took {took:.1f} s for one answer; it must only look and decide, without waiting. It was given {words}")
+        raise RuleError(
+            name, view, f"{name} took {took:.1f} s for one answer; it must only look and decide, without waiting. It was given {words}"
+        )

@@ -41,7 +41,10 @@ class Told(NamedTuple):
 
 @dataclass
 class Scene:
-    """One step of a schedule. ``nodes`` are the snapshots after it; ``before`` marks a step of the warm-up; ``possible``: it could happen."""
+    """One step of a schedule. ``nodes`` are the snapshots after it; ``before`` marks a step of the warm-up.
+
+    ``possible``: it could happen under these rules.
+    """
 
     words: str
     before: bool

@@ -122,7 +122,11 @@ class Report:
     def __str__(self) -> str:
         if self.passed:
             return f"{self.verdict}\n  {self.coverage.words}"
-        lines = [self.verdict, f"  {self.reason}", f"  {INVARIANTS[self.invariant or ''].name}: {INVARIANTS[self.invariant or ''].sentence}"]
+        lines = [
+            self.verdict,
+            f"  {self.reason}",
+            f"  {INVARIANTS[self.invariant or ''].name}: {INVARIANTS[self.invariant or ''].sentence}",
+        ]
         if self.warm_up:
             lines.append(f"  before: {'; '.join(self.warm_up)}")
         marks = {at[0]: "  <- " + at[1].name for at in (self.broken_promise, self.disaster) if at is not None}

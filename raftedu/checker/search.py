@@ -118,7 +118,7 @@ class Search:
                 continue
             raw.add(after)
             outcome = outcome or self.judge(after)
-            if outcome is not None and INVARIANTS[outcome.name].kind == "obligation":
+            if outcome is not None and INVARIANTS[outcome.name].kind != "outcome":
                 obligation, outcome = (None if self.outcomes_only else obligation or outcome), None
             if obligation is not None or outcome is not None:
                 self.found.append(Found(state, move.step, after, obligation, outcome))
@@ -136,7 +136,7 @@ class Search:
             return state, None, None
         after, outcome = self._after(start, move, changed)
         outcome, obligation = outcome or self.judge(after), unheard or changed.broken
-        if outcome is not None and INVARIANTS[outcome.name].kind == "obligation":
+        if outcome is not None and INVARIANTS[outcome.name].kind != "outcome":
             obligation, outcome = obligation or outcome, None
         return after, obligation, outcome
 
@@ -202,10 +202,15 @@ class Search:
 
     # ---- what was found
 
+    def once_more(self) -> None:
+        """Begin again from the start, for outcomes only; all that nodes were found to do is still known."""
+        self.outcomes_only = True
+        self._begin([self.symmetry.canonical(self.start)[0]])
+
     def pursuit(self) -> Search:
         """Return a search that goes on from the obligations found broken here, for the outcomes that follow from them."""
         other = copy(self)
-        other.before, other.outcomes_only = self, True
+        other.before, other.outcomes_only, other.transitions = self, True, 0
         roots: dict[State, tuple[State, Step, Names]] = {}
         for found in self.found:
             root, names = self.symmetry.canonical(found.after)

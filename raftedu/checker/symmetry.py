@@ -1,7 +1,7 @@
 """Nodes that are alike may change names: of all states that differ only by names, the search visits one.
 
-A state is brought into the order of its nodes' signatures (what a snapshot says without naming anybody); only ties need a second look. Rules
-that look at ids themselves are not fooled by this for long: a path that does not replay makes `raftedu.checker.search` look again without.
+A state is brought into the order of its nodes' signatures (what a snapshot says without naming anybody); only ties need a second look.
+A path found for a rule that looks at ids may not replay; then `raftedu.checker.checking` looks again without this.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Symmetry:
             me = place + 1
             others = sorted(zip(s.next, s.match, [a or (-1e9, 0.0) for a in s.answered], strict=True))
             key = (
-                s.role, s.term, s.voted_for is None, s.voted_for == me, s.leader is None, s.leader == me, s.log, s.commit, s.applied, s.promise,
+                s.role, s.term, s.voted_for is None, s.voted_for == me, s.leader is None, s.leader == me, s.log, s.commit, s.applied,
+                s.promise,
                 len(s.ballots), tuple(others), s.last_sent, s.elected, s.wait, s.lease or -1, s.owes_no_op, s.waiters, s.disk is None,
             )  # fmt: skip
             known = self._signatures[place][node] = self._signature_ids.setdefault(key, len(self._signature_ids) + 1)

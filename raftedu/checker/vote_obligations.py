@@ -13,8 +13,9 @@ from raftedu.core.state import ELECTION
 from raftedu.core.types import Role
 
 __all__ = [
-    "adopts_terms", "campaigns", "candidate_votes_for_itself", "distinct_voters", "durable_vote", "follows_the_leader", "heartbeat_at_once",
-    "log_check", "one_vote_a_term", "own_term_in_replies", "random_timeouts", "resets_timer", "takes_office", "vote_of_this_term",
+    "adopts_terms", "campaigns", "candidate_votes_for_itself", "distinct_voters", "durable_vote", "follows_the_leader", "grants_a_vote", "heartbeat_at_once",
+    "log_check", "one_vote_a_term", "own_term_in_replies", "random_timeouts", "refuses_other_leaders",
+    "resets_timer", "takes_office", "vote_of_this_term",
 ]  # fmt: skip
 
 
@@ -41,6 +42,21 @@ def log_check(t: Turn) -> str | None:
         f"node {t.node} voted for {vote[0].sender}, whose log ends with (term {theirs[0]}, index {theirs[1]}); "
         f"its own ends with (term {mine[0]}, index {mine[1]})"
     )
+
+
+def grants_a_vote(t: Turn) -> str | None:
+    """Whoever has not voted in a term votes for the first candidate whose log is at least as up to date (§5.2, §5.4.1)."""
+    asked = vote_reply(t)
+    if asked is None or asked[1].granted or asked[0].term != t.new.term:
+        return None
+    m, old = asked[0], t.old
+    free = m.term > old.term or old.voted_for in (None, m.sender)
+    mine = (old.log[-1].term if old.log else 0, len(old.log))
+    theirs = (m.last_log_term, m.last_log_index)
+    if not free or theirs < mine:
+        return None
+    logs = f"whose log ends with (term {theirs[0]}, index {theirs[1]}), its own with (term {mine[0]}, index {mine[1]})"
+    return f"node {t.node} had no vote in term {m.term} and refused it to {m.sender}, {logs}"
 
 
 def vote_of_this_term(t: Turn) -> str | None:
@@ -72,7 +88,9 @@ def distinct_voters(t: Turn) -> str | None:
     if len(who) >= t.new.majority:
         return None
     votes = f"the votes of {', '.join(map(str, who))} alone" if who else "no vote"
-    return f"node {t.node} became leader of term {t.new.term} with {votes}; a majority is {t.new.majority} of {len(t.new.config.nodes)} nodes"
+    return (
+        f"node {t.node} became leader of term {t.new.term} with {votes}; a majority is {t.new.majority} of {len(t.new.config.nodes)} nodes"
+    )
 
 
 def takes_office(t: Turn) -> str | None:
@@ -129,8 +147,8 @@ def own_term_in_replies(t: Turn) -> str | None:
     return None
 
 
-def follows_the_leader(t: Turn) -> str | None:
-    """Whoever hears the leader of its term follows it, a candidate too; an older leader is refused, and nothing of it counts (§5.1, §5.2)."""
+def refuses_other_leaders(t: Turn) -> str | None:
+    """A leader of an older term is refused, and so is, by a leader, another one of its own term (§5.1, §5.2)."""
     m = append_received(t)
     if m is None:
         return None
@@ -140,13 +158,19 @@ def follows_the_leader(t: Turn) -> str | None:
         if changed or (answered is not None and answered[1].success):
             return f"node {t.node} is in term {t.old.term} and accepted what {m.sender}, a leader of term {m.term}, sent"
         return None
-    if m.term > t.old.term or t.old.role is not Role.LEADER:
-        if t.new.term == m.term and (t.new.role is not Role.FOLLOWER or t.new.leader != m.sender):
-            return f"node {t.node}, a {t.new.role}, does not follow node {m.sender}, the leader of term {m.term}"
-        return None
-    if t.new.role is not Role.LEADER:
+    if m.term == t.old.term and t.old.role is Role.LEADER and t.new.role is not Role.LEADER:
         return f"node {t.node} led term {m.term} and gave in to node {m.sender}, which says that it leads the same term"
     return None
+
+
+def follows_the_leader(t: Turn) -> str | None:
+    """Whoever hears the leader of its term follows it, a candidate too (§5.2)."""
+    m = append_received(t)
+    if m is None or m.term < t.old.term or (m.term == t.old.term and t.old.role is Role.LEADER) or t.new.term != m.term:
+        return None
+    if t.new.role is Role.FOLLOWER and t.new.leader == m.sender:
+        return None
+    return f"node {t.node}, a {t.new.role}, does not follow node {m.sender}, the leader of term {m.term}"
 
 
 def resets_timer(t: Turn) -> str | None:

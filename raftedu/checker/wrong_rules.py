@@ -1,6 +1,6 @@
 """The wrong-rule catalogue as data: real mistakes of students and of production systems, each one function in the place of another.
 
-A row says what it breaks, what to tell a student, and where the mistake was seen. Only data: `raftedu check --catalogue` and the tests run it.
+A row says what it breaks, what to tell a student, and where the mistake was seen. Only data: the tests and the command line run it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class WrongRule(NamedTuple):
     source: str
     replaced: dict[str, Callable[[Any], Any]]
     needs: str = ""
+    profile: str = ""  # the only one in which it is found in reasonable time
 
     @property
     def rules(self) -> Rules:
@@ -59,6 +60,7 @@ def _add(id: str, what: str, breaks: str, hurts: str, hint: str, source: str, ne
     CATALOGUE.append(WrongRule(id, what, breaks, hurts, hint, source, replaced, needs))
 
 
+# fmt: off
 # ---- elections and votes
 
 _add("EL-01", "votes without looking at its vote", "One Vote a Term", "Election Safety",
@@ -89,7 +91,7 @@ _add("EL-09b", "takes the majority of those who answered", "Distinct Voters", "E
 _add("EL-11", "campaigns in the old term", "Campaigns", "Election Safety",
      "What does a candidate do first?", "students",
      start_election=lambda w: v.Campaign(max(w.term, 1), w.node))
-_add("EL-12", "does not vote for itself", "Candidate Votes for Itself", "Election Safety",
+_add("EL-12", "does not vote for itself", "Durable Vote", "Election Safety",
      "Whose vote has a candidate given away already?", "students",
      start_election=lambda w: v.Campaign(w.term + 1, None))
 _add("EL-14", "a candidate ignores the leader of its term", "Leader Followed", "liveness",
@@ -125,10 +127,10 @@ _add("UP-07", "compares no logs", "Vote Log Check", "Leader Completeness",
 _add("TM-01", "ignores a higher term in replies", "Term Hygiene", "an old leader goes on until its lease ends",
      "How does an old leader learn that it is old?", "hashicorp: heartbeat() never checks resp.Term",
      on_higher_term=lambda w: v.Adopted(w.term, w.role, w.voted_for) if w.is_reply else right.on_higher_term(w))
-_add("TM-02", "takes the term over and keeps the role", "Term Hygiene", "Election Safety",
+_add("TM-02", "takes the term over and keeps the role", "Candidate Votes for Itself", "Election Safety",
      "Who elected the leader of the new term?", "students; camunda#5360",
      on_higher_term=lambda w: v.Adopted(max(w.term, w.message_term), w.role, w.voted_for if w.message_term <= w.term else None))
-_add("TM-04", "accepts an older leader", "Leader Followed", "Log Matching",
+_add("TM-04", "accepts an older leader", "One Leader Followed", "Log Matching",
      "What comes first when an AppendEntries arrives?", "Figure 2, rule 1; CCF#5674",
      follows_leader=lambda w: w.role != Role.LEADER)
 _add("TM-07", "answers with the term of the request", "Own Term in Replies", "liveness",
@@ -201,9 +203,11 @@ _add("RP-04", "a late reply lowers what a follower holds", "Match Never Falls", 
      after_append_reply=lambda w: v.Progress(w.acknowledged + 1, w.acknowledged) if w.success else right.after_append_reply(w))
 _add("RP-05", "a late refusal makes it send what is known to be there", "Next Above Match", "liveness",
      "What is acknowledged need not be asked again.", "little-raft#18, Truxify#8670, CCF#5991",
-     after_append_reply=lambda w: right.after_append_reply(w) if w.success else v.Progress(max(1, min(w.prev_log_index, w.next_index - 1)), w.match_index))
+     after_append_reply=lambda w: right.after_append_reply(w)
+     if w.success else v.Progress(max(1, min(w.prev_log_index, w.next_index - 1)), w.match_index))
 _add("RP-07", "never sends the last entry", "Sends What Is Missing", "liveness",
-     "`<` or `<=`?", "copycat#92", entries_to_send=lambda w: (w.next_index, min(w.last_log_index - 1, w.next_index + w.batch_size - 1)))
+     "`<` or `<=`?", "copycat#92", 
+     entries_to_send=lambda w: (w.next_index, min(w.last_log_index - 1, w.next_index + w.batch_size - 1)))
 _add("RP-10", "a new leader deletes what is not committed", "Leader Append-Only", "Leader Completeness",
      "The entry may be committed, and the new leader does not know it.", "students",
      become_leader=lambda w: right.become_leader(w)._replace(keep_log_to=w.commit_index))
@@ -220,18 +224,20 @@ _add("CM-04", "stops at the first entry of an older term", "Commits What It Can"
      "Look further up.", "raftos#30", leader_commit_index=lambda w: _stops_early(w))
 _add("CM-05", "a follower commits as far as the leader says", "Follower Commit", "State Machine Safety",
      "How much of the log has this message compared?", "Students' Guide to Raft; copycat#265, scylla#9965, etcd#1203, tinykv#191",
+     "a pair: a leader that begins with index 1, which is right and slow, and sends an entry at a time",
+     become_leader=lambda w: right.become_leader(w)._replace(next_index=dict.fromkeys(w.peers, 1)),
      follower_commit_index=lambda w: max(w.commit_index, min(w.leader_commit, w.last_log_index)))
 _add("CM-07", "the commit index may go down", "Commit Never Falls", "commit goes back",
      "Messages may overtake each other.", "raft.tla#19, #22", follower_commit_index=lambda w: min(w.leader_commit, w.last_new_index))
 _add("CM-08", "commits what one node holds", "Commit Justified", "State Machine Safety",
      "One copy is lost with one node.", "students",
      leader_commit_index=lambda w: max([w.commit_index, *(i for i in w.match_index.values() if w.term_at(i) == w.term)]))
-_add("CM-10", "a follower commits only when the leader has nothing older", "Follower Commit", "liveness",
+_add("CM-10", "a follower commits only when the leader has nothing older", "Follower Learns Commits", "liveness",
      "Followers take the leader's word.", "Ratis-1161",
      follower_commit_index=lambda w: w.commit_index if w.leader_commit < w.last_new_index else right.follower_commit_index(w))
 _add("AP-01", "applies what is not committed", "Applies What Is Committed", "State Machine Safety",
      "An entry may vanish again.", "RedisRaft", applicable=lambda w: w.last_log_index)
-_add("AP-04", "applies an entry when the next one is there", "Applies What Is Committed", "liveness",
+_add("AP-04", "applies an entry when the next one is there", "Applies All", "liveness",
      "And if nothing follows?", "Students' Guide to Raft",
      applicable=lambda w: w.commit_index if w.last_log_index > w.commit_index else w.last_applied)
 
@@ -265,7 +271,7 @@ _add("LS-02", "the lease is renewed by sending", "Lease From a Send", "Lease Dis
 _add("LS-03", "the first lease needs no answer", "Lease From a Send", "Lease Disjoint",
      "Who has promised anything yet?", "the seed",
      lease_expiry=lambda w: right.lease_expiry(w) if w.lease_expiry is not None else max(w.now, w.wait_until) + w.lease)
-_add("LS-06", "acknowledges an older leader, in its own term", "Leader Followed", "Lease Disjoint",
+_add("LS-06", "acknowledges an older leader, in its own term", "One Leader Followed", "Lease Disjoint",
      "Whose promise is that?", "LeaseGuard's simulator", "a pair",
      follows_leader=lambda w: w.role != Role.LEADER, reply_term=lambda w: w.request_term)
 _add("LS-07", "promises until a moment of the leader's clock", "Promise Before Ack", "Lease Disjoint",
@@ -305,11 +311,15 @@ _add("LS-23b", "starts again without the drift margin", "Promise at Restart", "L
 _add("LS-23c", "the leader takes the margin for itself", "Lease From a Send", "Lease Disjoint",
      "Whose time must be longer?", "Chubby", lease_expiry=lambda w: right.lease_expiry(w._replace(lease=w.lease * w.kappa)))
 _add("RD-01", "answers a GET without a lease", "Read Under Lease", "No Stale Read",
-     "Is it still the leader?", "yb#16", may_serve_read=lambda w: w.role == Role.LEADER and w.commit_term == w.term)
+     "Is it still the leader?", "yb#16", "a pair: a leader that does not notice that its lease is over",
+     must_step_down=lambda w: False, may_serve_read=lambda w: w.role == Role.LEADER and w.commit_term == w.term)
 _add("RD-02", "answers before it has committed anything of its term", "Read Under Lease", "No Stale Read",
      "What does a new leader know of commits?", "etcd#7331, tikv#9239, RedisRaft#19", may_serve_read=lambda w: w.lease_is_valid)
 _add("RD-05", "anyone answers a GET", "Read Under Lease", "No Stale Read",
      "How old may a follower's state be?", "generic", may_serve_read=lambda w: True)
+
+
+# fmt: on
 
 
 def _with_own_log(w: v.CommitView) -> dict[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from raftedu.core.state import State, say, tell
 from raftedu.core.terms import step_down
 from raftedu.core.types import Entry, NodeId, Seconds, make
@@ -81,10 +83,8 @@ def note_answer(s: State, follower: NodeId, round_: int, now: Seconds, msg: str)
 
 def forget_old_rounds(s: State, now: Seconds) -> None:
     """Forget rounds that can renew nothing any more; they are in the order of sending."""
-    while s.rounds:
-        round_, sent_at = next(iter(s.rounds.items()))
-        if sent_at + 2 * s.config.lease > now:
-            break
+    # Looked up first and removed after: to ask a dict for its first key again and again would pass over all that was removed.
+    for round_ in list(takewhile(lambda round_: s.rounds[round_] + 2 * s.config.lease <= now, s.rounds)):
         del s.rounds[round_]
 
 

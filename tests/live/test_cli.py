@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -61,14 +62,19 @@ def cluster_toml(folder: Path, nodes: int = 3) -> Path:
 
 
 class Process:
-    """A `raftedu node` in a process of its own; what it prints goes to files."""
+    """A `raftedu node` in a process of its own; what it prints goes to files. None outlives its test's module."""
+
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
 
     def __init__(self, folder: Path, node: int, *more: str) -> None:
         self.out, self.err = folder / f"out_{node}.txt", folder / f"err_{node}.txt"
         where = ["--peers", str(folder / "cluster.toml"), "--dir", str(folder)]
         command = [sys.executable, "-m", "raftedu", "node", "--id", str(node), *where, *more]
         with self.out.open("ab") as out, self.err.open("ab") as err:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=ENV)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=ENV, preexec_fn=_obey_ctrl_c if os.name == "posix" else None
+            )
+        self.started.append(self.process)
 
     def said(self) -> str:
         return self.out.read_text(encoding="utf-8")
@@ -79,16 +85,27 @@ class Process:
         return self.process.wait(60)
 
 
+def _obey_ctrl_c() -> None:
+    """Undo what a shell does to a job in its background: it makes all of its children deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_is_left():
+    yield
+    for process in Process.started:
+        process.kill()
+        process.wait(60)
+    Process.started.clear()
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """Three nodes in three processes; the folder of their files."""
     folder = tmp_path_factory.mktemp("processes")
     cluster_toml(folder)
     processes = {node: Process(folder, node) for node in (1, 2, 3)}
-    yield folder, processes
-    for process in processes.values():
-        process.process.kill()
-        process.process.wait(60)
+    return folder, processes
 
 
 def client(folder: Path, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

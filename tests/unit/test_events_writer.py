@@ -319,28 +319,12 @@ def test_a_dump_in_memory_says_the_same_as_one_on_disk(path, tmp_path):
 
 def test_after_it_was_closed_on_a_full_disk_a_flush_does_nothing(path):
     dump = DumpWriter(path, 1)
-    dump._file.close()
-    dump._file = FullDisk(open(path, "ab", buffering=0))  # noqa: SIM115
-    dump.write(1.0, Say("lease_wait_started", 1, Role.LEADER, None, None, {}))
+    dump._file = FullDisk(dump._file, 0)
+    dump.write(1.0, heartbeat())
     with pytest.raises(DumpError, match="No space left"):
         dump.close()
     dump.flush()
     assert read_lines(path) == b""
-
-
-class FullDisk:
-    """A file on a full disk: it takes nothing, and can be closed."""
-
-    def __init__(self, file) -> None:
-        self._file = file
-
-    def write(self, data):
-        if self._file.closed:
-            raise ValueError("I/O operation on closed file")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
 
 
 def test_a_listener_may_be_taken_away_while_an_event_is_written(path):
@@ -351,5 +335,5 @@ def test_a_listener_may_be_taken_away_while_an_event_is_written(path):
 
     heard = []
     with Leaving(path, 1, listener=lambda sentence, say: heard.append(sentence)) as dump:
-        dump.write(1.0, Say("lease_wait_started", 1, Role.LEADER, None, None, {}))
+        dump.write(1.0, heartbeat())
     assert len(heard) == 1
