@@ -100,17 +100,19 @@ class Hunt:
         while live:
             for search in live:
                 for _ in search.go_deeper():
-                    if search.found:
+                    if search.found or not self._may_go_on(stop):
                         break
-                    if self.transitions >= stop:
-                        return None
-                    if not self.goes_on():
-                        self.finished = False
-                        return None
                 if search.found:
                     return search
+                if not self._may_go_on(stop):
+                    return None
             live = [search for search in live if not search.exhausted]
         return None
+
+    def _may_go_on(self, stop: int) -> bool:
+        if self.transitions < stop and not self.goes_on():
+            self.finished = False
+        return self.transitions < stop and self.finished
 
     def _pursue(self, search: Search) -> Catch | None:
         """Go on from what was broken, and from nothing else."""

@@ -89,7 +89,7 @@ OBLIGATIONS = (
     _duty("Match Never Falls", log.match_never_falls, LEADING),
     _duty("Next Above Match", log.next_above_match, LEADING),
     _duty("Backs Up", log.backs_up, "AppendReply"),
-    _duty("Commit Never Falls", log.commit_never_falls, RUNNING),
+    _obligation("Commit Never Falls", log.commit_never_falls, RUNNING),
     _obligation("Commit Justified", log.commit_justified, LEADING),
     _duty("Commits What It Can", log.commits_what_it_can, "AppendReply"),
     _obligation("Follower Commit", log.follower_commit, "AppendEntries"),
@@ -117,8 +117,9 @@ OBLIGATIONS = (
 
 INVARIANTS = {row.name: row for row in (*OUTCOMES, *OBLIGATIONS)}
 
+_GRAVEST_FIRST = sorted(OBLIGATIONS, key=lambda row: row.kind == "duty")
 _JUDGED = {
-    kind: [(row.name, row.judge) for row in OBLIGATIONS if row.judge is not None and kind in row.turns.split()] for kind in TURNS.split()
+    kind: [(row.name, row.judge) for row in _GRAVEST_FIRST if row.judge is not None and kind in row.turns.split()] for kind in TURNS.split()
 }
 
 

@@ -25,8 +25,9 @@ from raftedu.core.outputs import Outcome
 from raftedu.core.types import SET, Entry, Index, Role
 
 __all__ = [
-    "accepts_what_fits", "ack_is_sound", "answers_applied", "applies_all", "applies_committed", "backs_up", "commit_justified", "commit_never_falls", "commits_what_it_can",
-    "cuts_only_conflicts", "durable_ack", "exactly_once", "fail_means_never", "follower_commit", "follower_learns_commits", "leader_append_only",
+    "accepts_what_fits", "ack_is_sound", "answers_applied", "applies_all", "applies_committed", "backs_up", "commit_justified",
+    "commit_never_falls", "commits_what_it_can", "cuts_only_conflicts", "durable_ack", "exactly_once", "fail_means_never",
+    "follower_commit", "follower_learns_commits", "leader_append_only",
     "leader_takes_writes", "match_is_sound", "match_never_falls", "next_above_match", "no_op", "sends_what_is_missing",
     "success_is_committed",
 ]  # fmt: skip

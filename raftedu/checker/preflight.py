@@ -5,6 +5,7 @@ The views are those that the reference rules are asked in two short runs; they a
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from time import perf_counter
 from typing import Any
@@ -29,7 +30,7 @@ def _recorded() -> dict[str, tuple[Any, ...]]:
 
     def note(name: str, view: Any, _: Any) -> None:
         if len(views[name]) < ENOUGH:
-            views[name].setdefault(_Shown(view))
+            views[name].setdefault(_Shown(deepcopy(view)))
 
     for profile in (p for p in PROFILES if p.name in ("crash", "stable lease", "clients")):
         search = Search(profile, recorded(RULES, rule_names(), note))
@@ -54,8 +55,8 @@ class _Shown:
 
 
 def views_of(rule: str) -> tuple[Any, ...]:
-    """Return views that this rule is really asked."""
-    return _recorded()[rule]
+    """Return views that this rule is really asked, copies that it may spoil."""
+    return deepcopy(_recorded()[rule])
 
 
 def preflight(rules: Rules, names: list[str]) -> None:

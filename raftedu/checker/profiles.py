@@ -90,7 +90,7 @@ PROFILES: tuple[Profile, ...] = (
     Profile("crash and late", terms=3, entries=3, writes=1, crashes=1, late=1, again=1),
     Profile("stuck disk", terms=2, entries=3, writes=1, crashes=1, stuck=2, batch=9),
     Profile("led before", terms=3, entries=3, writes=1, leftovers=True, batch=9),
-    Profile("two late", warm=True, terms=3, entries=4, writes=2, late=2, batch=9),
+    Profile("two late", warm=True, terms=2, entries=4, writes=2, late=2, batch=9),
     Profile("empty heartbeats", terms=3, entries=3, writes=2, no_op=False, lost=True),
     Profile("five", n=5, terms=3, entries=2, late=1, again=1),
     Profile("lease of five", n=5, timed=True, terms=2, entries=2),
@@ -101,7 +101,6 @@ PROFILES: tuple[Profile, ...] = (
 _BY_NAME = {profile.name: profile for profile in PROFILES}
 
 _ELECTION = ("elections", "even number", "late", "crash", "five", "logs")
-_LOG = ("logs", "late", "crash", "two late", "empty heartbeats", "crash and late")
 _DISK = ("crash", "elections", "lease and crash", "stuck disk", "crash and late")
 _LEASE = ("stable lease", "lease", "lease and late", "lease and crash", "slow clock", "own clocks", "lease of five")
 _CLIENT = ("clients", "stable lease", "lease", "early append")
@@ -116,12 +115,12 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "reply_term": _ELECTION,
     "resets_election_timer": _ELECTION,
     "become_leader": ("elections", "logs", "led before", "crash", "late"),
-    "follows_leader": ("elections", "logs", "late", "lease and late", "stable lease"),
-    "accepts_append": _LOG,
-    "merged_log": _LOG,
-    "acknowledged_index": _LOG,
-    "entries_to_send": _LOG,
-    "after_append_reply": _LOG,
+    "follows_leader": ("elections", "late", "lease and late"),
+    "accepts_append": ("logs", "empty heartbeats", "late", "two late"),
+    "merged_log": ("logs", "two late", "crash"),
+    "acknowledged_index": ("logs", "two late", "crash"),
+    "entries_to_send": ("logs", "two late", "empty heartbeats"),
+    "after_append_reply": ("logs", "two late"),
     "must_persist_first": _DISK,
     "may_commit_now": ("early append", "stable lease", "lease", "logs"),
     "leader_commit_index": ("logs", "stuck disk", "crash", "late", "five"),

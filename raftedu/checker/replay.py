@@ -5,6 +5,7 @@ Nothing is remembered between turns here, so that a rule that answers differentl
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def play(schedule: Schedule, rules: Rules) -> list[Scene]:
     """Return what happens under these rules, up to the first outcome that breaks; steps that cannot happen are marked and left out."""
     calls: list[Call] = []
     names = tuple(name for name in Rules.__dataclass_fields__ if getattr(rules, name) is not getattr(RULES, name))
-    spied = recorded(rules, names, lambda name, view, answer: calls.append(Call(name, view, answer)))
+    spied = recorded(rules, names, lambda name, view, answer: calls.append(Call(name, deepcopy(view), answer)))
     search = Search(schedule.profile, spied, alike=False)
     system, state, scenes = search.system, search.start, []
     system.machine.listen()

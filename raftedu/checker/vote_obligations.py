@@ -13,9 +13,9 @@ from raftedu.core.state import ELECTION
 from raftedu.core.types import Role
 
 __all__ = [
-    "adopts_terms", "campaigns", "candidate_votes_for_itself", "distinct_voters", "durable_vote", "follows_the_leader", "grants_a_vote", "heartbeat_at_once",
-    "log_check", "one_vote_a_term", "own_term_in_replies", "random_timeouts", "refuses_other_leaders",
-    "resets_timer", "takes_office", "vote_of_this_term",
+    "adopts_terms", "campaigns", "candidate_votes_for_itself", "distinct_voters", "durable_vote", "follows_the_leader",
+    "grants_a_vote", "heartbeat_at_once", "log_check", "one_vote_a_term", "own_term_in_replies", "random_timeouts",
+    "refuses_other_leaders", "resets_timer", "takes_office", "vote_of_this_term",
 ]  # fmt: skip
 
 

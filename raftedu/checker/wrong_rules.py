@@ -56,8 +56,11 @@ def find(id: str) -> WrongRule:
     raise LookupError(f"there is no wrong rule {id!r}; the catalogue has {', '.join(row.id for row in CATALOGUE)}")
 
 
-def _add(id: str, what: str, breaks: str, hurts: str, hint: str, source: str, needs: str = "", **replaced: Callable[[Any], Any]) -> None:
-    CATALOGUE.append(WrongRule(id, what, breaks, hurts, hint, source, replaced, needs))
+def _add(
+    id: str, what: str, breaks: str, hurts: str, hint: str, source: str, needs: str = "", *, profile: str = "",
+    **replaced: Callable[[Any], Any],
+) -> None:  # fmt: skip
+    CATALOGUE.append(WrongRule(id, what, breaks, hurts, hint, source, replaced, needs, profile))
 
 
 # fmt: off
@@ -94,7 +97,7 @@ _add("EL-11", "campaigns in the old term", "Campaigns", "Election Safety",
 _add("EL-12", "does not vote for itself", "Durable Vote", "Election Safety",
      "Whose vote has a candidate given away already?", "students",
      start_election=lambda w: v.Campaign(w.term + 1, None))
-_add("EL-14", "a candidate ignores the leader of its term", "Leader Followed", "liveness",
+_add("EL-14", "a candidate ignores the leader of its term", "Promise Before Ack", "liveness",
      "What does a candidate learn from an AppendEntries of its own term?", "influxdb#1663",
      follows_leader=lambda w: w.message_term == w.term and w.role == Role.FOLLOWER)
 _add("EL-15", "a leader accepts another leader of its term", "Distinct Voters", "hides two leaders",
@@ -224,7 +227,7 @@ _add("CM-04", "stops at the first entry of an older term", "Commits What It Can"
      "Look further up.", "raftos#30", leader_commit_index=lambda w: _stops_early(w))
 _add("CM-05", "a follower commits as far as the leader says", "Follower Commit", "State Machine Safety",
      "How much of the log has this message compared?", "Students' Guide to Raft; copycat#265, scylla#9965, etcd#1203, tinykv#191",
-     "a pair: a leader that begins with index 1, which is right and slow, and sends an entry at a time",
+     "a pair: a leader that begins with index 1, which is right and slow, and sends an entry at a time", profile="long tails",
      become_leader=lambda w: right.become_leader(w)._replace(next_index=dict.fromkeys(w.peers, 1)),
      follower_commit_index=lambda w: max(w.commit_index, min(w.leader_commit, w.last_log_index)))
 _add("CM-07", "the commit index may go down", "Commit Never Falls", "commit goes back",

@@ -12,6 +12,8 @@ __all__ = ["LEASE_POLICIES", "READ_MODES", "Config", "ConfigError"]
 
 LEASE_POLICIES = ("wait-then-append", "deferred-commit")
 READ_MODES = ("lease", "unsafe")
+LARGEST = 16 * 2**20
+"""The longest key or value that any cluster takes, in bytes."""
 
 
 class ConfigError(ValueError):
@@ -92,7 +94,7 @@ class Config:
             (self.lease_policy not in LEASE_POLICIES, f"lease_policy={self.lease_policy!r}: choose one of {', '.join(LEASE_POLICIES)}"),
             (self.read_mode not in READ_MODES, f"read_mode={self.read_mode!r}: choose one of {', '.join(READ_MODES)}"),
             (self.batch_size < 1, f"batch_size={self.batch_size} must be at least 1, or no entry is ever sent"),
-            (self.max_bytes < 1, f"max_bytes={self.max_bytes} must be at least 1"),
+            (not 1 <= self.max_bytes <= LARGEST, f"max_bytes={self.max_bytes} must be from 1 to {LARGEST}: more does not fit in a message"),
         ]
 
     @classmethod

@@ -27,7 +27,7 @@ from raftedu.live.display import cluster_html, cluster_text
 from raftedu.live.livenode import Listener, LiveNode
 from raftedu.live.registry import enroll, fresh_folder, withdraw
 from raftedu.live.service import LiveError
-from raftedu.live.stepping import first_timeouts, next_to_act, settle
+from raftedu.live.stepping import first_timeouts, hold_still, next_to_act, settle
 from raftedu.live.storage import Storage
 from raftedu.trace import Trace, read_dump
 
@@ -294,6 +294,7 @@ class Cluster:
         """Stop every clock and hold every message: no lease runs out while the room looks at it."""
         self._must_run()
         self._clock.freeze()
+        hold_still(list(self._lives.values()), self._clock)
 
     def thaw(self) -> None:
         """Let clocks and messages go on where they stood."""

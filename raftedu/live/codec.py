@@ -9,7 +9,7 @@ from raftedu.core.inputs import ClientRequest
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote, VoteReply
 from raftedu.core.node import Status
 from raftedu.core.outputs import Answer, Outcome
-from raftedu.core.types import Entry, NodeId, Role
+from raftedu.core.types import NO_OP, SET, Entry, NodeId, Role
 from raftedu.live.proto import messages as pb
 
 __all__ = [
@@ -51,10 +51,16 @@ def _entry_to_proto(entry: Entry) -> Any:
     return pb.Entry(term=term, op=op, key=key, value=value, client=client, request=request)
 
 
+def _entry_from_proto(e: Any) -> Entry:
+    if e.request < 0 or not (e.op == SET or (e.op == NO_OP and not e.key and not e.value)):
+        raise ValueError(f"no log can hold the entry {e.op!r:.20}: an op is SET, or NO-OP without key and value; a request counts from 0")
+    return Entry(e.term, e.op, e.key, e.value, e.client, e.request)
+
+
 def from_proto(m: Any) -> Message:
-    """Return the core's message for a protobuf one."""
+    """Return the core's message for a protobuf one; `ValueError` for an entry that no log can hold, as only a foreign peer sends it."""
     if isinstance(m, pb.AppendRequest):
-        entries = tuple(Entry(e.term, e.op, e.key, e.value, e.client, e.request) for e in m.entries)
+        entries = tuple(map(_entry_from_proto, m.entries))
         return AppendEntries(
             m.term, m.sender, m.prev_log_index, m.prev_log_term, entries, m.leader_commit, m.round, m.sent_at, m.lease,
         )  # fmt: skip

@@ -77,6 +77,8 @@ class Driver:
         self._timers: dict[str, tuple[Seconds, int]] = {}
         self._steps: list[threading.Event] = []
         self._was_frozen = False
+        self.holds = False
+        """Whether the node has seen that its clock stands still, and is in the middle of nothing."""
         self._sent = 0
         self._at = 0.0
         """When what is being told happened; read once for all that happens at once, and always before it can be seen outside."""
@@ -108,6 +110,7 @@ class Driver:
         """Take what has come, let the core decide, carry it out; while frozen, only as many things as were wished for."""
         due = self.next_timer
         notes = self._inbox.wait(self._sleep(due))
+        self.holds = False
         frozen = self._cluster_clock.frozen
         steps, self._steps = self._steps, []
         arrivals = self._inbox.take(min(1, len(steps)) if frozen else _MOST)
@@ -123,6 +126,7 @@ class Driver:
             self._fire_timers()
         self._dump.maybe_flush()
         self._publish()
+        self.holds = frozen
         for done in steps:
             done.set()
 
@@ -142,7 +146,7 @@ class Driver:
     def _fire_timers(self) -> None:
         now = self._clock.now()
         for timer, (deadline, generation) in list(self._timers.items()):
-            if deadline <= now:
+            if deadline <= now and self._timers.get(timer) == (deadline, generation):  # one firing may replace the other timer
                 del self._timers[timer]
                 self.write("timer_fired", None, {"timer": timer})
                 self._carry_out([(output, None) for output in self.core.step(TimerFired(timer, generation), now)])

@@ -188,6 +188,11 @@ class LiveNode:
     # ---- stepping a frozen cluster
 
     @property
+    def holds(self) -> bool:
+        """Whether it stands still with the clock, and is in the middle of nothing."""
+        return self._driver.holds
+
+    @property
     def oldest_arrival(self) -> float | None:
         """When the oldest message came that is held back (wall time), ``None`` if there is none."""
         return self._inbox.oldest

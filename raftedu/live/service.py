@@ -80,15 +80,19 @@ class Service(RaftServicer):
 
     async def RequestVote(self, request: Any, context: Any) -> Any:
         """Answer a vote request that came as a call of its own."""
-        return await self._answer_peer(request)
+        return await self._answer_peer(request, context)
 
     async def AppendEntries(self, request: Any, context: Any) -> Any:
         """Answer AppendEntries that came as a call of its own."""
-        return await self._answer_peer(request)
+        return await self._answer_peer(request, context)
 
-    async def _answer_peer(self, request: Any) -> Any:
+    async def _answer_peer(self, request: Any, context: Any) -> Any:
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._host.arrive(from_proto(request), request.msg, lambda message, msg: _resolve(answered, to_proto(message, msg)))
+        try:
+            message = from_proto(request)
+        except ValueError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        self._host.arrive(message, request.msg, lambda message, msg: _resolve(answered, to_proto(message, msg)))
         return await answered
 
     async def Peer(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -104,10 +108,13 @@ class Service(RaftServicer):
 
     async def _read_peer(self, requests: AsyncIterator[Any], replies: asyncio.Queue[Any]) -> None:
         try:
+            # An entry that no log can hold ends the stream, and nothing else: whoever sent it is no node of ours.
             async for envelope in requests:
                 body = peer_body(envelope)
                 if body is not None:
                     self._host.arrive(from_proto(body), body.msg, lambda message, msg: replies.put_nowait(peer_message(message, msg)))
+        except ValueError:
+            return
         finally:
             replies.put_nowait(None)
 

@@ -12,7 +12,7 @@ from raftedu.live.clock import ClusterClock
 from raftedu.live.livenode import LiveNode
 from raftedu.live.service import LiveError
 
-__all__ = ["first_timeouts", "next_to_act", "settle"]
+__all__ = ["first_timeouts", "hold_still", "next_to_act", "settle"]
 
 
 def next_to_act(lives: Collection[LiveNode], clock: ClusterClock) -> LiveNode:
@@ -37,6 +37,13 @@ def settle(flight: MutableMapping[str, NodeId], lives: Collection[LiveNode], pat
         if time.monotonic() > end:
             flight.clear()  # lost with a connection that broke: nobody waits for it a second time
             return
+        time.sleep(0.001)
+
+
+def hold_still(lives: Collection[LiveNode], clock: ClusterClock, patience: float = 2.0) -> None:
+    """Wait until the nodes have ended what they were doing when the clock was frozen, at most ``patience`` wall seconds."""
+    end = time.monotonic() + patience
+    while clock.frozen and time.monotonic() < end and any(live.running and not live.holds for live in lives):
         time.sleep(0.001)
 
 

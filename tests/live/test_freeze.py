@@ -52,6 +52,22 @@ def test_nothing_happens_while_the_clocks_stand_still(make, seconds):
     assert all(facts["late"] < seconds / cluster.pace / 2 for facts in events(cluster, "stall")["facts"]), "a freeze is no stall"
 
 
+def test_nothing_changes_once_freeze_has_returned(make):
+    def slow(view):
+        time.sleep(0.02)
+        return lease_promise(view)
+
+    cluster = make(3, pace=0.05, rules=RULES.but(lease_promise=slow))
+    cluster.wait_for_leader(lease=True)
+    for _ in range(10):
+        cluster.freeze()
+        before = cluster.status()
+        time.sleep(0.1)  # longer than any turn that was under way
+        assert cluster.status() == before
+        cluster.thaw()
+        time.sleep(0.02)
+
+
 def test_requests_to_a_frozen_cluster_are_a_clear_error(make):
     cluster = make(3)
     cluster.set("x", "1")

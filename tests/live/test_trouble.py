@@ -7,6 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
+import grpc
 import pytest
 
 from raftedu import DumpError, LiveError, StorageError
@@ -99,6 +100,23 @@ def test_strangers_are_refused_and_disturb_nobody(make, name):
     assert cluster.set("x", "2").outcome == "success"
     assert cluster.get("x") == "2"
     assert events(cluster, "term_changed")["term"].max() < 99
+
+
+@pytest.mark.parametrize(
+    "entry", [pb.Entry(term=1, op="DEL", key="x"), pb.Entry(term=1, op="SET", request=-1), pb.Entry(term=1, op="NO-OP", key="x")]
+)
+def test_an_entry_that_no_log_can_hold_is_refused_and_stops_nobody(make, entry):
+    cluster = make(3)
+    cluster.set("x", "1")
+    with stub_of(cluster.addresses[1]) as stub:
+        call = pb.AppendRequest(term=1, sender=2, lease=8.0, entries=[entry])
+        with pytest.raises(grpc.RpcError) as error:
+            stub.AppendEntries(call, timeout=30)
+        assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "no log can hold" in error.value.details() and "\n" not in error.value.details()
+        assert list(stub.Peer(iter([pb.PeerMessage(append_request=call)]), timeout=30)) == []
+    assert cluster.errors == {}
+    assert cluster.set("x", "2").outcome == "success"
 
 
 def test_an_empty_message_on_the_stream_harms_nobody(make):

@@ -53,7 +53,8 @@ REFUSED = [
     ({"lease_policy": "none"}, "lease_policy='none': choose one of wait-then-append, deferred-commit"),
     ({"read_mode": "log"}, "read_mode='log': choose one of lease, unsafe"),
     ({"batch_size": 0}, "batch_size=0 must be at least 1"),
-    ({"max_bytes": 0}, "max_bytes=0 must be at least 1"),
+    ({"max_bytes": 0}, "max_bytes=0 must be from 1 to 16777216"),
+    ({"max_bytes": 2**27}, "more does not fit in a message"),
     ({"leese": 3}, "there is no setting 'leese'; the settings are batch_size"),
 ]
 
