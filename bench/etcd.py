@@ -14,7 +14,7 @@ import grpc
 
 from bench.wire import leads_etcd
 
-__all__ = ["etcd_cluster", "etcd_version"]
+__all__ = ["etcd_cluster", "etcd_version", "free_ports"]
 
 PATIENCE = 30.0
 
@@ -31,7 +31,7 @@ def etcd_version() -> str:
 def etcd_cluster(folder: Path, nodes: int = 3) -> Iterator[str]:
     """Yield the address of the leader of a fresh etcd cluster that keeps its files in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    ports = _free_ports(2 * nodes)
+    ports = free_ports(2 * nodes)
     clients, peers = ports[:nodes], ports[nodes:]
     everybody = ",".join(f"n{i}=http://127.0.0.1:{port}" for i, port in enumerate(peers))
     processes = []
@@ -67,7 +67,8 @@ def _leader(addresses: list[str]) -> str:
     raise TimeoutError(f"no etcd at {', '.join(addresses)} led within {PATIENCE} s")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody uses just now; a node bound to one of them a moment later may rarely find it taken."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import raftedu
-from bench.etcd import etcd_cluster, etcd_version
+from bench.etcd import etcd_cluster, etcd_version, free_ports
 from bench.figure import Figure, Times, ratio_text
 from bench.wire import Asked, Prober
 
@@ -90,7 +90,7 @@ def _messages_of_gets(prober: Prober, cluster: raftedu.Cluster) -> Figure:
 def _processes(folder: Path) -> Iterator[str]:
     """Yield the leader's address of three ``raftedu node`` processes."""
     folder.mkdir(parents=True)
-    addresses = {node: f"127.0.0.1:{port}" for node, port in enumerate(_free_ports(3), 1)}
+    addresses = {node: f"127.0.0.1:{port}" for node, port in enumerate(free_ports(3), 1)}
     lines = ["[nodes]", *(f'{node} = "{address}"' for node, address in addresses.items())]
     (folder / "cluster.toml").write_text("\n".join(lines) + "\n")
     nodes = [
@@ -113,8 +113,6 @@ def _processes(folder: Path) -> Iterator[str]:
 
 
 def _with_this_tree() -> dict[str, str]:
-    import os
-
     tree = str(Path(raftedu.__file__).parent.parent)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [tree, os.environ.get("PYTHONPATH")]))}
 
@@ -128,14 +126,3 @@ def _leader(addresses: dict[int, str]) -> int:
                     return node
             time.sleep(0.1)
     raise TimeoutError(f"no node process led within {PATIENCE} s")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

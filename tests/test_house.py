@@ -199,6 +199,11 @@ def test_an_installed_wheel_puts_raftedu_alone_at_the_top(wheel, tmp_path):
 # ---------------------------------------------------------------- what the docstrings show
 
 
+def test_tab_completion_offers_the_public_names_and_no_others():
+    assert raftedu.read_dump and raftedu.Cluster  # loaded names are not offered twice
+    assert [name for name in dir(raftedu) if not name.startswith("_")] == raftedu.__all__
+
+
 @pytest.mark.parametrize("path", DOCTESTED, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_the_examples_in_docstrings_run(path):
     parts = path.relative_to(ROOT).with_suffix("").parts

@@ -48,8 +48,10 @@ def replaced_names(rules: Rules) -> list[str]:
     return [f.name for f in fields(Rules) if getattr(rules, f.name) is not getattr(RULES, f.name)]
 
 
-def check_here(rules: Rules, *, effort: str = "class", budget: float = 10.0, n: int | None = None) -> Report:
-    """Return the report on these rules, worked out in this process.
+def check_here(
+    rules: Rules, *, effort: str = "class", budget: float = 10.0, n: int | None = None, progress: Callable[[int], None] = lambda _: None,
+) -> Report:  # fmt: skip
+    """Return the report on these rules, worked out in this process; ``progress`` is told now and then how many transitions were tried.
 
     Raises
     ------
@@ -62,7 +64,12 @@ def check_here(rules: Rules, *, effort: str = "class", budget: float = 10.0, n: 
     near, far = profiles_for(names, n)
     with without_collector():
         preflight(rules, names)
-        hunt = Hunt(rules, goes_on=lambda: perf_counter() - began < budget, follows_duties=len(names) > 1)
+
+        def goes_on() -> bool:
+            progress(hunt.transitions)
+            return perf_counter() - began < budget
+
+        hunt = Hunt(rules, goes_on=goes_on, follows_duties=len(names) > 1)
         catch = hunt.run(near, limit * 2 // 3 if far else limit) if near else None
         if catch is None and far:
             catch = hunt.run(far, limit - hunt.transitions)
@@ -76,7 +83,7 @@ def _report(rules: Rules, names: list[str], hunt: Hunt, catch: Catch | None) -> 
         profiles=tuple((search.profile.name, search.depth, search.exhausted) for search in hunt.searches),
     )  # fmt: skip
     if catch is None:
-        return Report(tuple(names), covered)
+        return Report(tuple(names), covered, never=tuple(hunt.never()) if hunt.finished else ())
     schedule = script(catch.search, catch.steps)
     scenes = play(schedule, rules)
     if all(scene.obligation is None and scene.outcome is None for scene in scenes):

@@ -71,7 +71,7 @@ class Hunt:
 
         A broken obligation is followed up to the outcome that it leads to, if that is not too far.
         """
-        searches = [search for search in map(self._begin, profiles) if search is not None]
+        searches = [self._begin(profile) for profile in profiles]
         self.searches += searches
         search = self._lockstep(searches, limit)
         if search is None:
@@ -84,11 +84,23 @@ class Hunt:
             return self._pursue(search) or self._whole([search]) or self._whole(searches) or first
         return first
 
-    def _begin(self, profile: Profile) -> Search | None:
+    def never(self) -> list[str]:
+        """Return what has never happened in all that was looked at: whoever does nothing breaks nothing."""
+        systems = [search.system for search in self.searches]
+        looks = [look for s in systems if s.profile.timed for known in s.looks for look in known.values()]
+        happened = {
+            "no leader was elected": any(any(system.leads) for system in systems),
+            "no entry was committed": any(history.committed for system in systems for history in system.histories.all),
+            "no lease was held": any(look.holds for look in looks) or not looks,
+            "no GET was answered": any(look.sees >= 0 for look in looks) or not looks,
+        }
+        return [what for what, ever in happened.items() if not ever] if systems else []
+
+    def _begin(self, profile: Profile) -> Search:
         try:
             search = Search(profile, self.rules, alike=self.alike)
-        except LookupError:
-            return None  # under these rules its warm-up leads nowhere; a cold profile shows why
+        except LookupError:  # under these rules the warm-up leads nowhere; without it one sees why
+            return Search(replace(profile, warm=False), self.rules, alike=self.alike)
         if search.cold_feet is not None:
             search = Search(replace(profile, warm=False), self.rules, alike=self.alike)
         return search

@@ -65,7 +65,7 @@ OBLIGATIONS = (
     _obligation("One Vote a Term", vote.one_vote_a_term, RUNNING),
     _obligation("Vote of This Term", vote.vote_of_this_term, "RequestVote"),
     _obligation("Vote Log Check", vote.log_check, "RequestVote"),
-    _obligation("Durable Vote", vote.durable_vote, "RequestVote AppendEntries campaign"),
+    _obligation("Durable Vote", vote.durable_vote, "RequestVote campaign"),
     _obligation("Distinct Voters", vote.distinct_voters, RUNNING),
     _obligation("Candidate Votes for Itself", vote.candidate_votes_for_itself, f"{MESSAGES} campaign"),
     _duty("Grants a Vote", vote.grants_a_vote, "RequestVote"),
@@ -112,6 +112,7 @@ OBLIGATIONS = (
               "obligation"),
     Invariant("Read Under Lease", "A GET is answered under a valid lease, with an own-term commit, when all committed is applied [R8].",
               "obligation"),
+    Invariant("Something Happens", "Somewhere a leader is elected, an entry committed, a lease held, a GET answered.", "duty"),
     Invariant("Read Answers the Value", "A GET that is served answers the value of its key, the empty string if none.", "duty"),
 )  # fmt: skip
 

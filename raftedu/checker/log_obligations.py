@@ -80,6 +80,8 @@ def durable_ack(t: Turn) -> str | None:
         log = _log(t)
         if m.success and left.entries[: m.match_index] != log[: m.match_index]:
             return f"node {t.node} acknowledged entry {m.match_index} to {left.to} before it was on disk"
+        if m.success and left.hard.term != t.new.term:
+            return f"node {t.node} accepted entries in term {t.new.term} before that term was on disk"
         if left.hard.promised < t.new.promised:
             return f"node {t.node} answered {left.to} before its promise was on disk"
     return None

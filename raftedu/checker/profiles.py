@@ -80,6 +80,7 @@ PROFILES: tuple[Profile, ...] = (
     Profile("even number", n=4, terms=2, entries=2),
     Profile("clients", terms=3, entries=4, writes=1, retries=1, warm=True, batch=9, ask_all=True),
     Profile("lease and crash", timed=True, terms=2, entries=2, crashes=1),
+    Profile("first lease and late", timed=True, terms=2, entries=2, late=1, lease=2),
     Profile("lease and late", timed=True, warm=True, terms=2, entries=3, late=1, lease=2),
     Profile("slow clock", timed=True, warm=True, terms=2, entries=2, slow=1, lease=1),
     Profile("early append", timed=True, warm=True, terms=2, entries=3, writes=1, policy="deferred-commit"),
@@ -102,7 +103,7 @@ _BY_NAME = {profile.name: profile for profile in PROFILES}
 
 _ELECTION = ("elections", "even number", "late", "crash", "five", "logs")
 _DISK = ("crash", "elections", "lease and crash", "stuck disk", "crash and late")
-_LEASE = ("stable lease", "lease", "lease and late", "lease and crash", "slow clock", "own clocks", "lease of five")
+_LEASE = ("stable lease", "lease", "first lease and late", "lease and late", "lease and crash", "slow clock", "own clocks", "lease of five")
 _CLIENT = ("clients", "stable lease", "lease", "early append")
 
 _FAMILIES: dict[str, tuple[str, ...]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from raftedu.checker.invariants import INVARIANTS, Broken
@@ -46,11 +46,12 @@ class Report:
     scenes: list[Scene] = field(default_factory=list)
     with_reference: list[Scene] = field(default_factory=list)
     parting: Parting | None = None
+    never: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether nothing was found, which is less than being right."""
-        return not self.scenes
+        return not self.scenes and not self.never
 
     @property
     def finished(self) -> bool:
@@ -71,12 +72,16 @@ class Report:
     def invariant(self) -> str | None:
         """The name of the invariant that broke: the outcome if it came to one, else the obligation."""
         worst = self.disaster or self.broken_promise
+        if self.never:
+            return "Something Happens"
         return None if worst is None else worst[1].name
 
     @property
     def reason(self) -> str:
         """Why, in one sentence."""
         worst, first = self.disaster, self.broken_promise
+        if self.never:
+            return f"in {self.coverage.transitions:,} transitions {' and '.join(self.never)}: it breaks nothing, for it does nothing"
         if worst is None and first is None:
             return ""
         if worst is None or first is None:
@@ -107,12 +112,21 @@ class Report:
         if not self.passed:
             raise RuleBroken(str(self))
 
+    def in_words_only(self) -> Report:
+        """Return the same with views and answers as words, for where they cannot travel themselves."""
+        scenes = [replace(scene, calls=[]) for scene in self.scenes]
+        p = self.parting
+        parting = p and Parting(p.step, p.rule, repr(p.view), repr(p.answered), repr(p.reference))
+        return replace(self, scenes=scenes, with_reference=[replace(scene, calls=[]) for scene in self.with_reference], parting=parting)
+
     # ---- words
 
     @property
     def verdict(self) -> str:
         """The verdict in one line."""
         name = " and ".join(self.rules) or "the reference rules"
+        if self.never:
+            return f"{name}: nothing ever happened"
         if not self.passed:
             return f"{name}: {self.invariant} is broken in {self.steps} step{'s' if self.steps != 1 else ''}"
         deep = max((depth for _, depth, _ in self.coverage.profiles), default=0)
@@ -154,7 +168,7 @@ class Report:
         return head + self._table() + tail
 
     def _table(self) -> str:
-        nodes = range(1, len(self.scenes[0].nodes) + 1)
+        nodes = range(1, len(self.scenes[0].nodes) + 1) if self.scenes else range(0)
         rows = ["<tr><th>step</th><th></th>" + "".join(f"<th>node {node}</th>" for node in nodes) + "</tr>"]
         first = sum(scene.before for scene in self.scenes)
         for number, scene in enumerate(self.scenes, 1):

@@ -75,8 +75,6 @@ def durable_vote(t: Turn) -> str | None:
             return f"node {t.node} told {left.to} of its vote in term {t.new.term} before the vote was on disk"
         if isinstance(m, RequestVote) and (saved.term, saved.voted_for) != (m.term, t.node):
             return f"node {t.node} asked for votes in term {m.term} before its term and its vote for itself were on disk"
-        if isinstance(m, AppendReply) and m.success and saved.term != t.new.term:
-            return f"node {t.node} accepted entries in term {t.new.term} before that term was on disk"
     return None
 
 

@@ -303,6 +303,8 @@ _add("LS-13", "forgets its promise in a crash", "Promise at Restart", "Lease Dis
      "What may a node have promised before it crashed?", "CockroachDB persists it", promise_at_restart=lambda w: w.now)
 _add("LS-17", "never steps down", "Expired Leader Steps Down", "clients stay with a dead leader",
      "What is a leader without a majority?", "jraft#34, etcd/raft#166", must_step_down=lambda w: False)
+_add("LS-17b", "steps down at every look at the clock", "Something Happens", "liveness",
+     "May a leader with a valid lease give up?", "students", must_step_down=lambda w: True)
 _add("LS-19", "promises only when there are entries", "Promise Before Ack", "Lease Disjoint",
      "An idle leader renews its lease too.", "the seed; tikv hibernate#6427",
      lease_promise=lambda w: right.lease_promise(w) if any(e.op == NO_OP for e in w.entries) else w.promise_until)

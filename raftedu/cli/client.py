@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ Quote what has blanks: SET greeting "hello world". Lines may come from a pipe, o
 
 WORDS = {"SET": 3, "GET": 2, "STATUS": 1, "HELP": 1, "EXIT": 1}
 USAGE = {"SET": "SET K V", "GET": "GET K", "STATUS": "STATUS", "HELP": "HELP", "EXIT": "EXIT"}
+QUOTES = "'\"\\"
 COLOURS = {Outcome.SUCCESS: "green", Outcome.FAIL: "red", Outcome.UNKNOWN: "yellow"}
 
 
@@ -123,6 +125,9 @@ def _split(line: str) -> list[str]:
     line = line.strip().removeprefix("\ufeff")
     if not line or line.startswith("#"):
         return []
+    if not set(line) & set(QUOTES):  # the same words, and a value of a megabyte takes no minute
+        words = re.split(r"[ \t\r\n]+", line)
+        return [words[0].upper(), *words[1:]]
     try:
         words = shlex.split(line)
     except ValueError as error:

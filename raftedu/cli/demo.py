@@ -6,6 +6,8 @@ It plays with a `Cluster` as a notebook would. All heavy imports are made before
 from __future__ import annotations
 
 import queue
+import shutil
+import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -168,8 +170,13 @@ def _summary(trace: Trace, killed: NodeId, folder: Path, lease: Seconds, electio
     led = [f"Node {row.node} led term {row.term} from {row.start:.3f} s {_until(row)}." for row in _rows(trace.leaders())]
     return [
         "", *led, *_handover(trace, killed, lease, election_min), "", f"picture  {folder / 'story.png'}",
-        f"logs     {folder / 'logs_node_*'}", f"again    raftedu dump {folder}   raftedu.read_dump({str(folder)!r})",
+        f"logs     {folder / 'logs_node_*'}", f"again    {_program()} dump {folder}", f"python   raftedu.read_dump({str(folder)!r})",
     ]  # fmt: skip
+
+
+def _program() -> str:
+    """Return what a shell knows this program by: `make demo` runs it from a .venv that is not active."""
+    return "raftedu" if shutil.which("raftedu") else f"{sys.executable} -m raftedu"
 
 
 def _until(row: Any) -> str:
@@ -180,7 +187,11 @@ def _handover(trace: Trace, killed: NodeId, lease: Seconds, election_min: Second
     crash = next(row for row in _rows(trace.faults()) if row.kind == "crashed" and row.node == killed)
     lines = [f"Node {killed} was killed at {crash.start:.3f} s."]
     after = [row for row in _rows(trace.waits()) if row.start >= crash.start]
-    lines += [f"Node {row.node} won the election and waited {row.length:.3f} s for the lease of node {killed} to run out." for row in after]
+    lines += [
+        f"Node {row.node} won the election and had to wait {row.length:.3f} s, until {row.wait_until:.3f} s, "
+        f"for the lease of node {killed} to run out."
+        for row in after
+    ]
     if not after:
         lines += [
             "Nobody had to wait: the old lease was over before the next leader was elected.",

@@ -30,7 +30,9 @@ def command(folder: Path, no_open: bool) -> None:
         raise click.ClickException("neither jupyterlab nor notebook is installed: pip install 'raftedu[lab]'")
     with one_line(OSError):
         new, kept = _copy(data_path("notebooks"), folder)
-    click.echo(f"{folder}: {new} files copied" + (f", {kept} that were there already left as they are" if kept else ""))
+    click.echo(
+        f"{folder}: {new} file{'' if new == 1 else 's'} copied" + (f", {kept} that were there already left as they are" if kept else "")
+    )
     if module is not None and not no_open:
         raise SystemExit(subprocess.call([sys.executable, "-m", module, str(folder)]))
 

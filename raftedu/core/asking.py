@@ -119,8 +119,11 @@ class Seeker:
         """Return the pursuit of ``request``; it ends after SUCCESS, a final refusal or ``deadline_seconds``, whichever is first.
 
         The client, request and op ids of ``request`` are filled in here: one request id for the operation and all its retries, one
-        op id for each.
+        op id for each. A key or value that is not text is a `TypeError`, before anybody is asked.
         """
+        for name, text in (("key", request.key), ("value", request.value)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name}={text!r:.80} is {type(text).__name__}, and keys and values are text: write {str(text)!r:.80}")
         self._request += 1
         started = self._now()
         named = request._replace(client=self.client, request=self._request)

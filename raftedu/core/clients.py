@@ -42,7 +42,10 @@ def _problem(s: State, request: ClientRequest) -> str:
         return f"the request id {request.request} is negative: request ids count up from 0; nothing was appended"
     if len(request.client.encode("utf-8", "surrogatepass")) > MAX_ID_BYTES:
         return f"the client id has more than {MAX_ID_BYTES} bytes; nothing was appended"
-    for name, text in (("key", request.key), ("value", request.value)):
+    texts: tuple[tuple[str, Any], ...] = (("key", request.key), ("value", request.value))
+    for name, text in texts:
+        if not isinstance(text, str):
+            return f"the {name} is not text but {type(text).__name__}; nothing was appended"
         try:
             size = len(text.encode())
         except UnicodeEncodeError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any
 
 from raftedu.core.types import NodeId, Seconds
@@ -12,6 +14,8 @@ __all__ = ["LEASE_POLICIES", "READ_MODES", "Config", "ConfigError"]
 
 LEASE_POLICIES = ("wait-then-append", "deferred-commit")
 READ_MODES = ("lease", "unsafe")
+
+_NUMBERS = ("lease", "heartbeat", "election_min", "election_max", "rho", "batch_size", "max_bytes")
 LARGEST = 16 * 2**20
 """The longest key or value that any cluster takes, in bytes."""
 
@@ -65,6 +69,10 @@ class Config:
     max_bytes: int = 2**20
 
     def __post_init__(self) -> None:
+        for name in _NUMBERS:
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise ConfigError(f"{name}={value!r} must be a number")
         for refuse, message in self._contradictions():
             if refuse:
                 raise ConfigError(message)
@@ -98,8 +106,10 @@ class Config:
         ]
 
     @classmethod
-    def of(cls, nodes: int | tuple[NodeId, ...] | list[NodeId], **settings: Any) -> Config:
+    def of(cls, nodes: int | Iterable[NodeId], **settings: Any) -> Config:
         """Return a configuration for ``nodes``: a number (ids from 1) or the ids themselves."""
+        if not isinstance(nodes, Iterable) and (type(nodes) is not int or nodes < 1):
+            raise ConfigError(f"nodes={nodes!r} must be how many nodes, a whole number from 1, or their ids, as in [1, 2, 3]")
         ids = tuple(range(1, nodes + 1)) if isinstance(nodes, int) else tuple(nodes)
         known = {field.name for field in fields(cls)} - {"nodes"}
         for name in settings:

@@ -111,6 +111,8 @@ RETURNS: dict[str, tuple[str, Check]] = {
 
 def guarded(rules: Rules) -> Rules:
     """Return the same rules, with every one that is not the reference's wrapped: its mistakes become a `RuleError`."""
+    if not isinstance(rules, Rules):
+        raise TypeError(f"rules must be a whole table, as in RULES.but(grant_vote=mine), not {type(rules).__name__}")
     replaced = {
         field.name: _guard(field.name, getattr(rules, field.name))
         for field in fields(Rules)
@@ -129,7 +131,7 @@ def _guard(name: str, rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
             answer = rule(view)
         except Exception as error:
             raise RuleError(
-                name, view, f"{name} raised {type(error).__name__}: {error}{_hint(error, view)}. It was given {view}"
+                name, view, f"{name} raised {type(error).__name__}{_place(error)}: {error}{_hint(error, view)}. It was given {view}"
             ) from error
         if answer is None and not is_right(None):
             raise RuleError(name, view, f"{name} returned None; did you forget `return`? It must return {words}")
@@ -148,6 +150,14 @@ def _forgotten_peers(answer: Any, view: Any) -> list[Any]:
     if not isinstance(answer, NewLeader):
         return []
     return [peer for peer in view.peers if peer not in answer.next_index or peer not in answer.match_index]
+
+
+def _place(error: Exception) -> str:
+    """Return where it was raised: the line of the student's code, as far inside as the exception came from."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f" in line {trace.tb_lineno} of {trace.tb_frame.f_code.co_name}"
 
 
 def _hint(error: Exception, view: Any) -> str:

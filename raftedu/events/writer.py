@@ -76,9 +76,9 @@ def _deep_plain(value: Any) -> Any:
 def line_of(time: Seconds, seq: int, node: NodeId, say: Say, words: str) -> bytes:
     """Return the event as a line of dump.txt; ``words`` is its sentence."""
     event, term, role, peer, index, facts = say
-    ids = "" if peer is None else peer, "" if index is None else index
-    head = "%.6f\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t" % (time, seq, node, term, role, event, *ids, words)
-    return b"%b%b\n" % (head.encode(), facts_text(facts))
+    peer_text, index_text = "" if peer is None else peer, "" if index is None else index
+    head = f"{time:.6f}\t{seq}\t{node}\t{term}\t{role}\t{event}\t{peer_text}\t{index_text}\t{words}\t"
+    return head.encode() + facts_text(facts) + b"\n"
 
 
 def _words(node: NodeId, say: Say) -> str:

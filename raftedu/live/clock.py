@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from numbers import Real
 from typing import TypeAlias
 
 from raftedu.core.types import Seconds
@@ -244,8 +245,8 @@ class NodeClock(_Listeners):
 
 
 def _positive(pace: float) -> float:
-    if not 0 < pace < math.inf:
-        raise ValueError(f"pace={pace} must be a positive number of wall seconds in a protocol second")
+    if not isinstance(pace, Real) or not 0 < pace < math.inf:
+        raise ValueError(f"pace={pace!r} must be a positive number of wall seconds in a protocol second")
     return float(pace)
 
 

@@ -76,7 +76,7 @@ class Cluster:
         dir: str | Path | None = None, seed: int | None = None, first_timeout: Mapping[NodeId, Seconds] | None = None,
         storage: Callable[[NodeId, Path], Storage] | None = None, listener: Listener | None = None, **settings: Any,
     ) -> None:  # fmt: skip
-        self.config = Config.of(nodes if isinstance(nodes, int) else tuple(nodes), lease=lease, **settings)
+        self.config = Config.of(nodes, lease=lease, **settings)
         self.folder = fresh_folder() if dir is None else Path(dir).absolute()
         self._rules, self._storage, self._seed = rules or RULES, storage, seed
         self._clock = ClusterClock(pace)
@@ -177,6 +177,8 @@ class Cluster:
         LiveError
             When there is none after ``timeout`` seconds (and at least 10 s of wall time).
         """
+        if self._clock.frozen:
+            raise LiveError("the cluster is frozen and elects nobody: thaw() it first")
 
         def found() -> bool:
             return any(s is not None and s.role == Role.LEADER and (s.lease_left > 0 or not lease) for s in self.status())
@@ -186,11 +188,15 @@ class Cluster:
 
     def wait_until(self, condition: Callable[[], bool], what: str = "the condition", *, timeout: Seconds = 60.0) -> None:
         """Wait until ``condition()`` is true; a `LiveError` says that ``what`` did not come within ``timeout`` seconds."""
+        if not callable(condition):
+            raise TypeError("wait_until() asks again and again, so it needs a function: wait_until(lambda: ...)")
         end = time.monotonic() + self._patient(timeout) * self.pace
         while not condition():
             self._must_run()
+            if in_vain := self._why_in_vain():
+                raise LiveError(in_vain)
             if time.monotonic() > end:
-                raise LiveError(f"there was not {what} within {timeout} s: {cluster_text(self)}")
+                raise LiveError(f"waited {timeout} s in vain for {what}: {cluster_text(self)}")
             time.sleep(min(0.01, 0.05 * self.pace))
 
     # ---- faults
@@ -224,6 +230,8 @@ class Cluster:
 
     def partition(self, *groups: Iterable[NodeId]) -> None:
         """Cut every link between two groups; nodes that are not named stay together in a group of their own."""
+        if not all(isinstance(group, Iterable) for group in groups):
+            raise TypeError("partition() takes groups of nodes, each in brackets: partition([1, 2], [3, 4, 5])")
         named = [set(group) for group in groups]
         for node in set().union(*named):
             self._check(node)
@@ -381,10 +389,10 @@ class Cluster:
 
     def _call(self, node: NodeId, request: ClientRequest, timeout: Seconds) -> Answer | None:
         self._must_run()
-        live = self._lives.get(node)
-        if live is None or not live.running:
-            reason = f"node {node} is down"
-            return Answer(request.op_id, request.client, request.request, Outcome.FAIL, "", None, None, 0, reason)
+        live, in_vain = self._lives.get(node), self._why_in_vain()
+        if live is None or not live.running or in_vain:
+            reason = in_vain or f"node {node} is down"
+            return Answer(request.op_id, request.client, request.request, Outcome.FAIL, "", None, None, 0, reason, final=bool(in_vain))
         done, box = threading.Event(), []
 
         def answered(answer: Answer | None) -> None:
@@ -409,6 +417,14 @@ class Cluster:
         self._must_run()
         if not self.is_up(node):
             raise LiveError(f"node {node} is down: restart({node}) it first")
+
+    def _why_in_vain(self) -> str:
+        """Return why nothing will ever happen again, once faults have ended too many nodes; empty if something may."""
+        errors = self.errors
+        if len(self.nodes) - len(errors) >= self.config.majority:
+            return ""
+        node, error = min(errors.items())
+        return f"{len(errors)} of {len(self.nodes)} nodes have failed, so no majority is left; node {node}: {error}"
 
     def _must_run(self) -> None:
         if self._stopped:

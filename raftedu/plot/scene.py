@@ -28,6 +28,9 @@ class Scene:
     @classmethod
     def of(cls, trace: Trace, nodes: Iterable[int] | None = None) -> Scene:
         """The scene of `trace`, with all its nodes or the chosen ones, in the order chosen."""
+        if not (hasattr(trace, "nodes") and hasattr(trace, "frame")):
+            given = type(trace).__name__
+            raise TypeError(f"a picture is made from a trace, not from {given}: give cluster.trace, read_dump(folder) or load_trace(name)")
         known = [int(node) for node in trace.nodes]
         shown = known if nodes is None else list(dict.fromkeys(int(node) for node in nodes))
         strange = [node for node in shown if node not in known]

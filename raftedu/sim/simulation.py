@@ -64,7 +64,7 @@ class Simulation(Faults):
         self, nodes: int | Iterable[NodeId] = 5, *, seed: int = 0, lease: Seconds = 8.0, rules: Rules | None = None,
         first_timeout: Mapping[NodeId, Seconds] | None = None, listening: bool = True, listener: Listener | None = None, **settings: Any,
     ) -> None:  # fmt: skip
-        self.config = Config.of(nodes if isinstance(nodes, int) else tuple(nodes), lease=lease, **settings)
+        self.config = Config.of(nodes, lease=lease, **settings)
         for node in first_timeout or {}:
             self._check(node)
         self.world = World(

@@ -158,10 +158,17 @@ def test_the_commands_page_names_every_command_and_option():
         ("\ufeffSET x -1", ["SET", "x", "-1"]),
         ("", []),
         ("# a comment", []),
+        ("SET x a\u00a0b\u2028c", ["SET", "x", "a\u00a0b\u2028c"]),
+        ("SET x\t\t#1", ["SET", "x", "#1"]),
     ],
 )
 def test_a_line_is_split_as_a_shell_would(line, words):
     assert _split(line) == words
+
+
+@pytest.mark.timeout(20)
+def test_a_line_of_megabytes_is_split_at_once():
+    assert [len(word) for word in _split("SET big " + "v" * 4_000_000)] == [3, 3, 4_000_000]
 
 
 def test_a_quote_without_its_other_half_is_told():
@@ -336,10 +343,11 @@ def test_the_demo_tells_of_a_handover_with_a_wait(demo):
     crash = trace.faults().query("kind == 'crashed'").iloc[0]
     waits = trace.waits().query(f"start > {crash.start}")
     assert len(waits) >= 1
-    assert waits.iloc[0].length > 0
+    wait = waits.iloc[0]
+    assert wait.length > 0
     assert "New Leader waiting for Old Leader Lease to timeout." in done.stdout
     assert f"Node {crash.node} was killed at {crash.start:.3f} s." in done.stdout
-    assert f"waited {waits.iloc[0].length:.3f} s for the lease of node {crash.node} to run out." in done.stdout
+    assert f"had to wait {wait.length:.3f} s, until {wait.wait_until:.3f} s, for the lease of node {crash.node} to run out." in done.stdout
     assert (folder / "story.png").read_bytes().startswith(b"\x89PNG")
     assert str(folder / "story.png") in done.stdout
 

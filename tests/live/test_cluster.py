@@ -144,6 +144,8 @@ def test_partitions_show_in_the_dump_and_are_checked(make):
     for groups, words in [(([1], [1, 2]), "two groups"), (([9],), "no node 9")]:
         with pytest.raises(LiveError, match=words):
             cluster.partition(*groups)
+    with pytest.raises(TypeError, match="each in brackets"):
+        cluster.partition(1, 2)
     with pytest.raises(LiveError, match="no node 9"):
         cluster.crash(9)
     with pytest.raises(LiveError, match="running"):
@@ -257,6 +259,17 @@ def test_the_same_seed_draws_the_same_timeouts(make):
         first = events(cluster, "timer_set").groupby("node").head(1)
         drawn.append([cluster.first_candidate, *(round(cluster.config.election_min + row.facts["deadline"]) for row in first.itertuples())])
     assert drawn[0] == drawn[1]
+
+
+def test_what_a_tired_student_types_costs_no_node(make):
+    cluster = make(3)
+    cluster.set("x", "1")
+    for wrong in (lambda: cluster.set(1, 2), lambda: cluster.set("x", None), lambda: cluster.get(1)):
+        with pytest.raises(TypeError, match="keys and values are text: write"):
+            wrong()
+    with pytest.raises(TypeError, match="it needs a function"):
+        cluster.wait_until(cluster.now > 5)
+    assert all(cluster.is_up(node) for node in cluster.nodes) and cluster.get("x") == "1"
 
 
 def test_without_seed_chance_decides(make):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from raftedu import RULES, RuleError
+from raftedu import RULES, LiveError, RequestFailed, RuleError
 from raftedu.core.config import Config
 from raftedu.core.rules import may_serve_read
 from raftedu.live.clock import ClusterClock
@@ -132,3 +132,18 @@ def test_without_the_wait_two_leases_overlap(make):
         if second.start < first.expiry - ROUNDING:
             return
     pytest.fail("no overlap, although nobody waits")
+
+
+def test_when_a_majority_has_failed_nobody_waits_in_vain(make):
+    cluster = make(3, rules=RULES.but(grant_vote=lambda view: 1 / 0))
+    with pytest.raises(LiveError, match=r"(2|3) of 3 nodes have failed.*grant_vote raised ZeroDivisionError in line \d+ of <lambda>"):
+        cluster.wait_for_leader(timeout=1e6)
+    with pytest.raises(RequestFailed, match="fail: .*no majority is left"):
+        cluster.set("x", "1", deadline=1e6)
+
+
+def test_nobody_waits_for_a_leader_of_a_frozen_cluster(make):
+    cluster = make(3)
+    cluster.freeze()
+    with pytest.raises(LiveError, match="frozen.*thaw"):
+        cluster.wait_for_leader()

@@ -29,6 +29,13 @@ def test_every_row_of_the_roles_is_a_bar(trace):
     assert len(gids(ax, "role")) == len(roles.groupby(["node", "role"]))
 
 
+@pytest.mark.parametrize("given", [None, "raftedu-runs/001", 5])
+def test_what_is_no_trace_is_refused_with_what_would_be(given):
+    for plot in (plot_roles, plot_story):
+        with pytest.raises(TypeError, match=r"a picture is made from a trace, .* read_dump\(folder\)"):
+            plot(given)
+
+
 def test_each_role_has_a_letter_in_the_picture_and_in_the_legend(trace):
     ax = plot_roles(trace)
     assert {"F", "L  term 1", "L  term 2", "× crashed"} <= set(words(ax))

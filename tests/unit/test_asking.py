@@ -287,6 +287,15 @@ def test_an_interrupted_operation_leaves_the_asker_usable():
     assert [request.request for _, _, request, _ in world.calls][:2] == [1, 2]
 
 
+@pytest.mark.parametrize(("key", "value", "message"), [(1, "v", "key=1 is int, .* write '1'"), ("k", None, "value=None is NoneType")])
+def test_what_is_not_text_is_refused_before_anybody_is_asked(key, value, message):
+    world = World(led_by(1))
+    with pytest.raises(TypeError, match=message):
+        world.asker.ask(ClientRequest("SET", key, value), 1.0)
+    assert world.calls == []
+    assert world.asker.ask(SET, 1.0).outcome == "success"
+
+
 def test_the_error_says_in_one_line_what_may_be_concluded():
     reply = World(lambda *_: None).asker.ask(SET, 3.0)
     error = RequestFailed(SET, reply)

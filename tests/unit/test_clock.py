@@ -77,7 +77,7 @@ def test_only_a_frozen_clock_can_be_moved_and_only_forward(wall: Wall) -> None:
     assert clock.now() == 2.5
 
 
-@pytest.mark.parametrize("pace", [0, -1, math.inf, math.nan])
+@pytest.mark.parametrize("pace", [0, -1, math.inf, math.nan, "fast", None])
 def test_a_pace_is_positive(pace: float) -> None:
     with pytest.raises(ValueError, match="pace"):
         ClusterClock(pace)

@@ -112,6 +112,8 @@ def test_any_text_is_set_and_read(text):
         ("SET", "ü" * 6, "", "the key has 12 bytes, more than max_bytes=10"),
         ("GET", "x" * 11, "", "the key has 11 bytes"),
         ("SET", "k", "\ud800", "the value is not valid text"),
+        ("SET", 1, "v", "the key is not text but int; nothing was appended"),
+        ("SET", "k", None, "the value is not text but NoneType"),
         ("DEL", "k", "", "there is no operation 'DEL': use SET or GET"),
     ],
 )
@@ -124,7 +126,8 @@ def test_a_bad_request_fails_for_good_before_anything_is_appended(op, key, value
 
 
 @pytest.mark.parametrize(
-    ("client", "request_id", "reason"), [("anna", -1, "the request id -1 is negative"), ("ü" * 513, 1, "the client id has more than 1024 bytes")]
+    ("client", "request_id", "reason"),
+    [("anna", -1, "the request id -1 is negative"), ("ü" * 513, 1, "the client id has more than 1024 bytes")],
 )
 def test_what_names_an_operation_must_be_fit_for_the_log(client, request_id, reason):
     node = Node(1, Config.of(1))

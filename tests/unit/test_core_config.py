@@ -36,6 +36,13 @@ def test_nodes_by_number_or_by_name():
 
 REFUSED = [
     ({"nodes": ()}, "nodes is empty"),
+    ({"nodes": 0}, "nodes=0 must be how many nodes, a whole number from 1, or their ids"),
+    ({"nodes": 2.5}, "nodes=2.5 must be how many nodes"),
+    ({"nodes": True}, "nodes=True must be how many nodes"),
+    ({"nodes": None}, "nodes=None must be how many nodes"),
+    ({"lease": "8"}, "lease='8' must be a number"),
+    ({"heartbeat": None}, "heartbeat=None must be a number"),
+    ({"batch_size": True}, "batch_size=True must be a number"),
     ({"nodes": (1, 1)}, r"nodes=\(1, 1\) names a node twice"),
     ({"nodes": (-1, 2)}, "ids are ints from 0"),
     ({"nodes": ("1", "2")}, "ids are ints from 0"),

@@ -85,7 +85,8 @@ def test_a_forgotten_peer_is_named():
 
 
 def test_an_exception_is_told_with_what_the_rule_was_given():
-    with pytest.raises(RuleError, match=r"grant_vote raised ZeroDivisionError: division by zero. It was given VoteView\(node=1") as refused:
+    told = r"grant_vote raised ZeroDivisionError in line \d+ of <lambda>: division by zero. It was given VoteView\(node=1"
+    with pytest.raises(RuleError, match=told) as refused:
         call("grant_vote", lambda view: 1 / 0)
     assert isinstance(refused.value.__cause__, ZeroDivisionError)
 
@@ -101,6 +102,11 @@ def test_an_attribute_error_elsewhere_gets_no_hint():
     with pytest.raises(RuleError) as refused:
         call("grant_vote", lambda view: "".weather)
     assert "The view has" not in str(refused.value)
+
+
+def test_rules_that_are_no_table_are_refused():
+    with pytest.raises(TypeError, match=r"rules must be a whole table, as in RULES.but\(grant_vote=mine\), not dict"):
+        guarded({"grant_vote": lambda view: True})
 
 
 def test_the_reference_is_not_wrapped_and_nothing_is_wrapped_twice():
