@@ -1,7 +1,8 @@
 """The checker: a wrong rule meets its shortest counterexample. `check` is what a person types, `Report` what comes back.
 
 From below to above: ``profiles steps snapshot machine turns *_obligations invariants history looking model moves symmetry search hunt
-replay preflight report checking frames worker process``; ``wrong_rules`` is the catalogue. Needs only `core`, `events`, `sim` and `trace`.
+replay preflight report shrink checking frames worker process``; ``wrong_rules`` is the catalogue, ``plain`` the referee of the outcomes.
+Needs only `core`, `events`, `sim` and `trace`.
 """
 
 from __future__ import annotations

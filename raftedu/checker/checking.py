@@ -15,6 +15,7 @@ from raftedu.checker.preflight import preflight
 from raftedu.checker.profiles import profiles_for
 from raftedu.checker.replay import parting, play, script
 from raftedu.checker.report import Coverage, Report
+from raftedu.checker.shrink import shrunk
 from raftedu.core.guard import RuleError
 from raftedu.core.rules import RULES, Rules, rule_names
 
@@ -94,4 +95,6 @@ def _report(rules: Rules, names: list[str], hunt: Hunt, catch: Catch | None) -> 
         raise RuleError(
             names[0], None, f"{' or '.join(names)} does not answer the same to the same view: what the search found does not happen again"
         )
+    schedule = shrunk(schedule, rules)
+    scenes = play(schedule, rules)
     return Report(tuple(names), covered, schedule, scenes, play(schedule, RULES), parting(scenes))

@@ -86,7 +86,9 @@ class Report:
             return ""
         if worst is None or first is None:
             return (worst or first)[1].reason  # type: ignore[index]
-        return f"{first[1].reason}; {'and so' if first[0] == worst[0] else f'{worst[0] - first[0]} steps later'} {worst[1].reason}"
+        later = worst[0] - first[0]
+        then = f"{later} step{'s' if later > 1 else ''} later" if later else "and so"
+        return f"{first[1].reason}; {then} {worst[1].reason}"
 
     @property
     def steps(self) -> int:

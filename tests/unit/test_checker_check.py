@@ -13,6 +13,7 @@ from raftedu import RULES, RuleError, check
 from raftedu.checker import RuleBroken
 from raftedu.checker.checking import check_here, table_of
 from raftedu.checker.preflight import preflight, views_of
+from raftedu.checker.replay import play
 from raftedu.checker.wrong_rules import find
 from raftedu.core.rules import rule_names
 
@@ -78,6 +79,15 @@ def test_a_warm_start_is_told_apart_from_the_schedule():
     assert told.warm_up[0] == "elect 1 via 2, 3 at term 1"
     assert told.steps == len(told.schedule) <= 4
     assert "before: elect 1 via 2, 3 at term 1; append 1→2" in str(told)
+
+
+def test_a_schedule_has_no_step_too_many():
+    told = check(find("LS-10").rules, workers=0)
+    assert told.invariant == "Lease Disjoint"
+    for place in range(told.plan.before, len(told.plan.scripts)):
+        less = told.plan._replace(scripts=told.plan.scripts[:place] + told.plan.scripts[place + 1 :])
+        scenes = play(less, find("LS-10").rules)
+        assert not all(scene.possible for scene in scenes) or all(scene.outcome is None for scene in scenes)
 
 
 def test_promise_and_disaster_are_both_shown():
