@@ -256,6 +256,7 @@ def test_a_second_node_on_the_same_port_or_folder_is_refused(running, tmp_path):
 @pytest.mark.live
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_a_node_that_is_asked_to_end_stops_and_later_goes_on(tmp_path, number):
     cluster_toml(tmp_path, nodes=1)
     for life in (1, 2):
@@ -335,6 +336,7 @@ def demo(tmp_path_factory):
 
 
 @pytest.mark.live
+@pytest.mark.slow
 def test_the_demo_tells_of_a_handover_with_a_wait(demo):
     folder, done = demo
     assert done.returncode == 0, done.stderr
@@ -353,6 +355,7 @@ def test_the_demo_tells_of_a_handover_with_a_wait(demo):
 
 
 @pytest.mark.live
+@pytest.mark.slow
 def test_the_demo_leaves_a_folder_that_holds_something_alone(demo):
     folder, _ = demo
     before = sorted(folder.rglob("*"))
@@ -373,6 +376,7 @@ def test_the_demo_refuses_what_contradicts_itself(tmp_path):
 
 
 @pytest.mark.live
+@pytest.mark.slow
 def test_dump_prints_the_sentences_of_the_files(demo):
     folder, _ = demo
     rows = [line.split("\t") for line in (folder / "logs_node_2" / "dump.txt").read_text(encoding="utf-8").splitlines()[1:]]
@@ -397,6 +401,7 @@ def test_dump_tells_nodes_that_began_at_different_moments_on_one_clock(tmp_path)
 
 
 @pytest.mark.live
+@pytest.mark.slow
 def test_plot_draws_the_files(demo, tmp_path):
     done = raftedu("plot", demo[0], "-o", tmp_path / "story.svg")
     assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "story.svg")), done.stderr

@@ -160,6 +160,7 @@ def silent():
     server.stop(None).wait()
 
 
+@pytest.mark.slow
 def test_what_left_and_was_not_answered_is_unknown_for_a_set_and_failed_for_a_get(silent):
     with Client([silent.address], pace=0.1) as client:
         assert client.request("SET", "x", "1", deadline=50.0).outcome == "unknown"

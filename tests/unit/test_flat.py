@@ -18,6 +18,8 @@ from raftedu.core.types import Durable, Entry, HardState
 from raftedu.live.disk import Disk
 from raftedu.live.storage import FileStorage
 
+pytestmark = pytest.mark.slow
+
 SHORT, LONG = 1_000, 20_000
 A_SECOND, A_WHILE = 1.0, 60.0
 
