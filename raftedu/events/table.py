@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote, VoteReply
-from raftedu.core.outputs import Say
+from raftedu.core.outputs import Persist, Say
 from raftedu.core.types import Index, NodeId, Role, Term
 
-__all__ = ["COLUMNS", "EVENTS", "MESSAGE_FACTS", "Event", "is_course", "message_facts", "misfit", "sentence", "visible"]
+__all__ = ["COLUMNS", "EVENTS", "MESSAGE_FACTS", "Event", "is_course", "message_facts", "persisted_facts", "misfit", "sentence", "visible"]
 
 COLUMNS = ("time", "seq", "node", "term", "role", "event", "peer", "index", "sentence", "facts")
 """The columns of dump.txt, in their order."""
@@ -211,6 +211,20 @@ def message_facts(message: Message, msg: str) -> dict[str, Any]:
             }
         case VoteReply():
             return {"msg": msg, "type": "VoteReply", "msg_term": m.term, "granted": m.granted, "remaining": m.remaining}
+
+
+def persisted_facts(persist: Persist) -> dict[str, Any]:
+    """Return the facts of ``persisted``: in words, and the values themselves."""
+    what: list[str] = []
+    facts: dict[str, Any] = {}
+    if persist.hard is not None:
+        what.append(f"term {persist.hard.term} and vote {persist.hard.voted_for}")
+        facts |= persist.hard._asdict()
+    if persist.first:
+        last = persist.first + len(persist.entries) - 1
+        what.append(f"log {persist.first} to {last}")
+        facts |= {"from": persist.first, "to": last}
+    return {"seq": persist.seq, "what": ", ".join(what), **facts}
 
 
 def is_course(say: Say) -> bool:

@@ -20,7 +20,7 @@ from raftedu.core.node import Node, Status
 from raftedu.core.outputs import Answer, Output, Persist, Say, Send, SetTimer
 from raftedu.core.state import ELECTION
 from raftedu.core.types import NodeId, Seconds
-from raftedu.events import DumpWriter, message_facts
+from raftedu.events import DumpWriter, message_facts, persisted_facts
 from raftedu.live.clock import NodeClock
 from raftedu.live.inbox import Arrival, Inbox, Reply
 from raftedu.live.storage import Storage
@@ -187,7 +187,7 @@ class Driver:
         self._storage.sync()
         self._at = self._cluster_clock.now()
         for persist in writes:
-            self._tell("persisted", None, _saved(persist))
+            self._tell("persisted", None, persisted_facts(persist))
 
     def _send(self, send: Send, reply: Reply | None) -> None:
         self._sent += 1
@@ -226,17 +226,3 @@ class Driver:
         now = self._clock.now()
         self._storage.note(self.core.state.commit_index, self.core.state.last_applied)
         self.published = (self.core.status(now), now)
-
-
-def _saved(persist: Persist) -> dict[str, Any]:
-    """Return the facts of ``persisted``: in words, and the values themselves."""
-    what: list[str] = []
-    facts: dict[str, Any] = {}
-    if persist.hard is not None:
-        what.append(f"term {persist.hard.term} and vote {persist.hard.voted_for}")
-        facts |= persist.hard._asdict()
-    if persist.first:
-        last = persist.first + len(persist.entries) - 1
-        what.append(f"log {persist.first} to {last}")
-        facts |= {"from": persist.first, "to": last}
-    return {"seq": persist.seq, "what": ", ".join(what), **facts}

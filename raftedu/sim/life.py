@@ -19,7 +19,7 @@ from raftedu.core.node import Node
 from raftedu.core.outputs import Answer, Output, Persist, Say, Send, SetTimer
 from raftedu.core.state import ELECTION
 from raftedu.core.types import NodeId, Seconds, make
-from raftedu.events import message_facts
+from raftedu.events import message_facts, persisted_facts
 from raftedu.sim.clock import NodeClock
 from raftedu.sim.disk import Disk
 from raftedu.sim.network import Link
@@ -138,7 +138,7 @@ class Life:
             return
         done = self.disk.finish()
         for persist in done:
-            self.say("persisted", None, _saved(persist))
+            self.say("persisted", None, persisted_facts(persist))
         last = done[-1].seq
         self._take(Persisted(last), release=last)
         self._sync()
@@ -265,17 +265,3 @@ class Life:
         where = [f"{PurePath(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in extract_tb(error.__traceback__)]
         self.say("fault", None, {"why": f"{type(error).__name__}: {error}", "traceback": "\n".join(where)})
         self._world.failed(self)
-
-
-def _saved(persist: Persist) -> dict[str, Any]:
-    """Return the facts of ``persisted``: in words, and the values themselves."""
-    what: list[str] = []
-    facts: dict[str, Any] = {}
-    if persist.hard is not None:
-        what.append(f"term {persist.hard.term} and vote {persist.hard.voted_for}")
-        facts |= persist.hard._asdict()
-    if persist.first:
-        last = persist.first + len(persist.entries) - 1
-        what.append(f"log {persist.first} to {last}")
-        facts |= {"from": persist.first, "to": last}
-    return {"seq": persist.seq, "what": ", ".join(what), **facts}
