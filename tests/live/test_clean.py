@@ -73,6 +73,9 @@ def test_stop_while_frozen_or_half_crashed(tmp_path):
     cluster.crash(cluster.wait_for_leader())
     cluster.freeze()
     cluster.stop()
+    assert cluster.stopped and cluster.status() == [None] * 3
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("raftedu-node")] == []
+    assert cluster.errors == {}
 
 
 def test_what_cannot_start_leaves_nothing(tmp_path, monkeypatch):
