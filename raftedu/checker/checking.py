@@ -1,28 +1,20 @@
-"""`check`: looks for the shortest schedule in which a rule breaks what Raft or the lease promises.
-
-Works in this process; `raftedu.checker.worker` runs the same in a process of its own that can be ended.
-"""
+"""Which rules are meant, and a whole check in this process; `raftedu.checker.crew` spreads the same tasks over processes of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from time import perf_counter
 from typing import Any
 
-from raftedu.checker.hunt import Catch, Hunt, without_collector
+from raftedu.checker.engines import do
 from raftedu.checker.preflight import preflight
-from raftedu.checker.profiles import profiles_for
-from raftedu.checker.replay import parting, play, script
-from raftedu.checker.report import Coverage, Report
-from raftedu.checker.shrink import shrunk
+from raftedu.checker.report import Report
+from raftedu.checker.tasks import EFFORTS, Done, Task, plan, verdict
 from raftedu.core.guard import RuleError
 from raftedu.core.rules import RULES, Rules, rule_names
 
-__all__ = ["EFFORTS", "check_here", "replaced_names", "table_of"]
-
-EFFORTS = {"quick": 30_000, "class": 200_000, "thorough": 2_000_000}
-"""How many transitions each effort tries; this, not the clock, decides the verdict."""
+__all__ = ["check_here", "replaced_names", "report_of", "table_of"]
 
 
 def table_of(rule_or_rules: Callable[[Any], Any] | Rules) -> Rules:
@@ -50,9 +42,10 @@ def replaced_names(rules: Rules) -> list[str]:
 
 
 def check_here(
-    rules: Rules, *, effort: str = "class", budget: float = 10.0, n: int | None = None, progress: Callable[[int], None] = lambda _: None,
+    rules: Rules, *, effort: str = "class", budget: float = 10.0, seed: int = 0, n: int | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Report:  # fmt: skip
-    """Return the report on these rules, worked out in this process; ``progress`` is told now and then how many transitions were tried.
+    """Return the report on these rules, worked out in this process; ``progress`` is told now and then which part is done, 0 to 1.
 
     Raises
     ------
@@ -60,41 +53,35 @@ def check_here(
         A rule raised, or answered nonsense or differently to the same view.
     """
     names = replaced_names(rules)
-    began = perf_counter()
-    limit = EFFORTS[effort]
-    near, far = profiles_for(names, n)
-    with without_collector():
-        preflight(rules, names)
+    end = perf_counter() + budget
+    tasks = plan(names, EFFORTS[effort], seed, n)
+    done: dict[int, Done] = {}
+    before = 0.0
+    preflight(rules, names)
+    for place, task in enumerate(tasks):
 
-        def goes_on() -> bool:
-            progress(hunt.transitions)
-            return perf_counter() - began < budget
+        def hear(part: float, before: float = before, task: Task = task) -> bool:
+            progress(before + task.share * min(1.0, part))
+            return perf_counter() < end
 
-        hunt = Hunt(rules, goes_on=goes_on, follows_duties=len(names) > 1)
-        catch = hunt.run(near, limit * 2 // 3 if far else limit) if near else None
-        if catch is None and far:
-            catch = hunt.run(far, limit - hunt.transitions)
-        report = _report(rules, names, hunt, catch)
-    return report
+        done[place] = do(task, rules, names, hear)
+        before += task.share
+        if done[place].decides:
+            break
+    return report_of(names, tasks, done)
 
 
-def _report(rules: Rules, names: list[str], hunt: Hunt, catch: Catch | None) -> Report:
-    covered = Coverage(
-        transitions=hunt.transitions, states=sum(search.states for search in hunt.searches), finished=hunt.finished,
-        profiles=tuple((search.profile.name, search.depth, search.exhausted) for search in hunt.searches),
-    )  # fmt: skip
-    if catch is None:
-        return Report(tuple(names), covered, never=tuple(hunt.never()) if hunt.finished else ())
-    schedule = script(catch.search, catch.steps)
-    scenes = play(schedule, rules)
-    if all(scene.obligation is None and scene.outcome is None for scene in scenes):
-        again = Hunt(rules, alike=False).run((catch.profile,), hunt.transitions * 6)
-        schedule = script(again.search, again.steps) if again is not None else schedule
-        scenes = play(schedule, rules)
-    if all(scene.obligation is None and scene.outcome is None for scene in scenes):
-        raise RuleError(
-            names[0], None, f"{' or '.join(names)} does not answer the same to the same view: what the search found does not happen again"
-        )
-    schedule = shrunk(schedule, rules)
-    scenes = play(schedule, rules)
-    return Report(tuple(names), covered, schedule, scenes, play(schedule, RULES), parting(scenes))
+def report_of(names: Sequence[str], tasks: Sequence[Task], done: dict[int, Done]) -> Report:
+    """Return the report on what the tasks have found.
+
+    Raises
+    ------
+    RuleError
+        What decided is that a rule failed.
+    """
+    coverage, decisive = verdict(tasks, done)
+    if decisive is not None and decisive.error is not None:
+        raise RuleError(*decisive.error)
+    if decisive is not None:
+        return Report(tuple(names), coverage, decisive.case)
+    return Report(tuple(names), coverage)

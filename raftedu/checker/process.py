@@ -1,30 +1,34 @@
-"""Runs a check in a process of its own, which can be ended: so no rule can hang, flood or kill whoever asked.
+"""`Child`: a process in which a student's rules run and which can be ended, so that no rule can hang, flood or kill whoever asked.
 
 The parent's half of `raftedu.checker.worker`. Knows processes and nothing of rules.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, Queue
-from threading import Thread
+from threading import Lock, Thread
+from time import monotonic
 from typing import IO, Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from raftedu.checker.coverage import Coverage
 from raftedu.checker.frames import receive, send
-from raftedu.checker.report import Report
-from raftedu.core.guard import RuleError
-from raftedu.core.rules import Rules
+from raftedu.checker.tasks import Done, Task
 
-__all__ = ["NoProcess", "check_in_child"]
+__all__ = ["Child", "NoProcess", "Spares", "Stopped"]
 
-PATIENCE = 20.0
+PATIENCE = 8.0
 """Seconds without a word from the child after which it is ended. Most slow rules it interrupts itself; this is for the others."""
+
+GRACE = 2.0
+"""Seconds that a child may take, after the time for its task is up, to tell what it has found."""
 
 ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -33,66 +37,94 @@ class NoProcess(RuntimeError):
     """No process could be started."""
 
 
-def check_in_child(
-    rules: Rules, names: list[str], settings: dict[str, Any], progress: Callable[[int], None], patience: float = PATIENCE,
-) -> Report:  # fmt: skip
-    """Return the report that a child works out.
+class Stopped(Exception):
+    """The task was given up, for nobody needs its outcome any more."""
+
+
+class Child:
+    """One process, for the rules of one check.
 
     Raises
     ------
     NoProcess
         There is none to be had.
-    RuleError
-        As in `raftedu.checker.check`; and if a rule ended the child, or made it silent for ``patience`` seconds.
     """
-    blob = cloudpickle.dumps((rules, settings))
-    try:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "raftedu.checker.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([ROOT, *filter(None, sys.path)])},
-        )  # fmt: skip
-    except (OSError, ValueError) as error:
-        raise NoProcess(str(error)) from error
-    try:
-        return _talk(child, blob, names, progress, patience)
-    finally:
-        _end(child)
 
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except BrokenPipeError:  # what was not yet written is of no use to anybody
-                continue
-    child.wait()
-
-
-def _talk(child: subprocess.Popen[bytes], blob: bytes, names: list[str], progress: Callable[[int], None], patience: float) -> Report:
-    assert child.stdin is not None and child.stdout is not None
-    frames: Queue[tuple[str, Any]] = Queue()
-    Thread(target=_listen, args=(child.stdout, frames), daemon=True).start()
-    who = " or ".join(names) or "the rules"
-    try:
-        send(child.stdin, blob)
-    except BrokenPipeError:
-        raise NoProcess("the process ended before it had begun") from None
-    while True:
+    def __init__(self) -> None:
         try:
-            kind, value = frames.get(timeout=patience)
-        except Empty:
-            raise RuleError(who, None, f"{who} did not answer within {patience:.0f} s, and could not be interrupted") from None
-        match kind:
-            case "progress":
-                progress(value)
-            case "report":
-                return value  # type: ignore[no-any-return]
-            case "rule":
-                raise RuleError(*value)
-            case _:
-                raise RuleError(who, None, f"{who} ended the process in which it was called: a rule only looks and decides")
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "raftedu.checker.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([ROOT, *filter(None, sys.path)])},
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            raise NoProcess(str(error)) from error
+        self._frames: Queue[tuple[str, Any]] = Queue()
+        assert self._process.stdout is not None
+        Thread(target=_listen, args=(self._process.stdout, self._frames), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    def begin(self, blob: bytes) -> None:
+        """Give it the rules, pickled."""
+        self._send(blob)
+
+    def do(
+        self, task: Task, names: list[str], seconds: float, hear: Callable[[float], bool], patience: float = PATIENCE,
+    ) -> Done | None:  # fmt: skip
+        """Return what became of a task; ``None``: its time was up before it could tell. ``hear`` is told which part is done.
+
+        Raises
+        ------
+        Stopped
+            ``hear`` said so.
+        """
+        self._send(bytes(cloudpickle.dumps((task, seconds))))
+        end, who = monotonic() + seconds + GRACE, " or ".join(names) or "the rules"
+        part, heard = 0.0, monotonic()
+        while True:
+            try:
+                kind, value = self._frames.get(timeout=0.05)
+            except Empty:
+                kind, value = "", part
+            now = monotonic()
+            match kind:
+                case "done":
+                    return value  # type: ignore[no-any-return]
+                case "gone":
+                    return _failed(task, who, f"{who} ended the process in which it was called: a rule only looks and decides")
+                case "progress":
+                    part, heard = value, now
+            if not hear(part):
+                raise Stopped
+            if now - heard > min(patience, max(seconds, 1.0) + GRACE):
+                return _failed(task, who, f"{who} did not answer within {now - heard:.0f} s, and could not be interrupted")
+            if now > end:
+                return None
+
+    def _send(self, pickled: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            send(self._process.stdin, pickled)
+        except OSError:  # it is gone, and `do` will be told so
+            return
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # what was not yet written is of no use to anybody
+                    continue
+        self._process.wait()
+
+
+def _failed(task: Task, who: str, words: str) -> Done:
+    return Done(task, Coverage(), error=(who, "", words))
 
 
 def _listen(pipe: IO[bytes], frames: Queue[tuple[str, Any]]) -> None:
@@ -101,3 +133,38 @@ def _listen(pipe: IO[bytes], frames: Queue[tuple[str, Any]]) -> None:
             frames.put(receive(pipe))
     except (EOFError, ValueError, OSError):
         frames.put(("gone", None))
+
+
+class Spares:
+    """Children that wait ready between two cells, so that the next check begins at once."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Child] = []
+        self._lock = Lock()
+        atexit.register(self.end)
+
+    def take(self) -> Child:
+        """Return a child that has not yet met any rule; errors as for `Child`."""
+        with self._lock:
+            while self._waiting:
+                child = self._waiting.pop()
+                if child._process.poll() is None:
+                    return child
+                child.end()
+        return Child()
+
+    def fill(self, number: int) -> None:
+        """See to it that so many children wait."""
+        with self._lock:
+            while len(self._waiting) < number:
+                try:
+                    self._waiting.append(Child())
+                except NoProcess:  # then the next check will say so
+                    return
+
+    def end(self) -> None:
+        """End all that wait."""
+        with self._lock:
+            for child in self._waiting:
+                child.end()
+            self._waiting.clear()

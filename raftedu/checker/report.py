@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from html import escape
 
+from raftedu.checker.case import Case
+from raftedu.checker.coverage import Coverage
 from raftedu.checker.invariants import INVARIANTS, Broken
 from raftedu.checker.replay import Parting, Scene, Schedule
 from raftedu.checker.snapshot import Snapshot
 from raftedu.core.types import SET, Role
 
-__all__ = ["Coverage", "Report", "RuleBroken"]
+__all__ = ["Report", "RuleBroken"]
 
 
 class RuleBroken(AssertionError):
@@ -18,45 +20,47 @@ class RuleBroken(AssertionError):
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """How far a check came. ``profiles``: name, the depth that is complete, and whether nothing was left."""
-
-    transitions: int = 0
-    states: int = 0
-    finished: bool = True
-    profiles: tuple[tuple[str, int, bool], ...] = ()
-
-    @property
-    def words(self) -> str:
-        """The same in words, and never more than was done."""
-        told = ", ".join(f"{name} to depth {depth}{' (all there is)' if whole else ''}" for name, depth, whole in self.profiles)
-        return f"{self.transitions:,} transitions, {self.states:,} states: {told}"
-
-
-@dataclass(frozen=True)
 class Report:
-    """The verdict on a rule, and the schedule that breaks it.
-
-    ``scenes`` is the schedule step by step; ``with_reference`` the same steps with the reference rules, as far as they are possible there.
-    """
+    """The verdict on a rule, and the schedule that breaks it, if one was found."""
 
     rules: tuple[str, ...]
     coverage: Coverage
-    plan: Schedule | None = None
-    scenes: list[Scene] = field(default_factory=list)
-    with_reference: list[Scene] = field(default_factory=list)
-    parting: Parting | None = None
-    never: tuple[str, ...] = ()
+    case: Case | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found, which is less than being right."""
-        return not self.scenes and not self.never
+        """Whether all was looked at that the effort asks for and nothing was found, which is less than being right."""
+        return self.finished and self.case is None and not self.never
 
     @property
     def finished(self) -> bool:
-        """Whether all was looked at that the effort asks for; the time was enough."""
-        return not self.passed or self.coverage.finished
+        """Whether there is a verdict: something was found, or the time was enough for all that the effort asks for."""
+        return self.case is not None or self.coverage.finished
+
+    @property
+    def never(self) -> tuple[str, ...]:
+        """What did not happen once in a whole check: who does nothing breaks nothing."""
+        return (self.coverage.never or ()) if self.case is None and self.coverage.finished else ()
+
+    @property
+    def scenes(self) -> list[Scene]:
+        """The schedule step by step."""
+        return self.case.scenes if self.case is not None else []
+
+    @property
+    def with_reference(self) -> list[Scene]:
+        """The same steps with the reference rules, as far as they are possible there."""
+        return self.case.with_reference if self.case is not None else []
+
+    @property
+    def parting(self) -> Parting | None:
+        """Where the rule first answered otherwise than the reference does."""
+        return self.case.parting if self.case is not None else None
+
+    @property
+    def plan(self) -> Schedule | None:
+        """The schedule itself, to be played again."""
+        return self.case.plan if self.case is not None else None
 
     @property
     def broken_promise(self) -> tuple[int, Broken] | None:
@@ -109,17 +113,18 @@ class Report:
     def _story(self) -> list[Scene]:
         return [scene for scene in self.scenes if not scene.before]
 
-    def raise_if_failed(self) -> None:
-        """Raise `RuleBroken` with the whole report if something was found."""
-        if not self.passed:
-            raise RuleBroken(str(self))
+    @property
+    def score(self) -> float:
+        """1 for a pass; 0.5 if what was found hurts nobody: safe, but it stands still or tells a client something wrong; else 0."""
+        if self.passed or not self.finished:
+            return 1.0 if self.passed else 0.0
+        harmless = self.never or (self.invariant is not None and INVARIANTS[self.invariant].kind == "duty")
+        return 0.5 if harmless else 0.0
 
-    def in_words_only(self) -> Report:
-        """Return the same with views and answers as words, for where they cannot travel themselves."""
-        scenes = [replace(scene, calls=[]) for scene in self.scenes]
-        p = self.parting
-        parting = p and Parting(p.step, p.rule, repr(p.view), repr(p.answered), repr(p.reference))
-        return replace(self, scenes=scenes, with_reference=[replace(scene, calls=[]) for scene in self.with_reference], parting=parting)
+    def raise_if_failed(self) -> None:
+        """Raise `RuleBroken` with the whole report unless the rule has passed: time that was not enough is no pass either."""
+        if not self.passed:
+            raise RuleBroken(str(self) if self.finished else f"{self.verdict}. Give it more: budget=60, say")
 
     # ---- words
 
@@ -129,14 +134,13 @@ class Report:
         name = " and ".join(self.rules) or "the reference rules"
         if self.never:
             return f"{name}: nothing ever happened"
-        if not self.passed:
+        if self.case is not None:
             return f"{name}: {self.invariant} is broken in {self.steps} step{'s' if self.steps != 1 else ''}"
-        deep = max((depth for _, depth, _ in self.coverage.profiles), default=0)
-        told = f"no violation in {self.coverage.transitions:,} transitions, {self.coverage.states:,} states, up to depth {deep}"
+        told = f"no violation in {self.coverage.summary}"
         return f"{name}: {told}" if self.finished else f"{name}: not finished: time was up; {told} so far"
 
     def __str__(self) -> str:
-        if self.passed:
+        if self.passed or not self.finished:
             return f"{self.verdict}\n  {self.coverage.words}"
         lines = [
             self.verdict,
@@ -162,7 +166,7 @@ class Report:
     # ---- the notebook
 
     def _repr_html_(self) -> str:
-        if self.passed:
+        if self.passed or not self.finished:
             return f"<p><b>{escape(self.verdict)}</b></p><p>{escape(self.coverage.words)}</p>"
         sentence = INVARIANTS[self.invariant or ""].sentence
         head = f"<p><b>{escape(self.verdict)}</b><br>{escape(self.reason)}.<br><i>{escape(f'{self.invariant}: {sentence}')}</i></p>"

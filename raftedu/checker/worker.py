@@ -1,6 +1,7 @@
-"""The child in which a student's rules run: ``python -m raftedu.checker.worker``, rules in as a cloudpickle blob, a report out.
+"""The child in which a student's rules run: ``python -m raftedu.checker.worker``, rules and tasks in as cloudpickle blobs, outcomes out.
 
 What a rule prints goes nowhere; what it eats is limited; a call that does not end is interrupted; when the parent is gone, so is the child.
+It works for one check only: nothing that a rule did to its process is met by the next.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
+from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
 from typing import IO, Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from raftedu.checker.checking import check_here, replaced_names
+from raftedu.checker.checking import replaced_names
+from raftedu.checker.coverage import Coverage
+from raftedu.checker.engines import do
 from raftedu.checker.frames import receive, send
-from raftedu.checker.report import Report
+from raftedu.checker.preflight import preflight, views_of
+from raftedu.checker.tasks import Done, Task
 from raftedu.core.guard import RuleError
 from raftedu.core.rules import Rules
 
@@ -68,15 +73,24 @@ class _Watch:
 
 
 def main() -> None:
-    """Do one task: read it from stdin, write progress and the result to what was stdout."""
+    """Take rules and then tasks from stdin, one after the other; write progress and outcomes to what was stdout."""
+    if hasattr(signal, "SIGINT"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a notebook's interrupt are for the parent, which then ends this
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     _be_quiet()
-    task = receive(sys.stdin.buffer)
-    Thread(target=_end_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
+    asked: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
+    views_of("grant_vote")  # records them for all rules: a child that waits for work may as well get ready
+    rules: Rules = asked.get()
     _limit_memory()
-    send(pipe, _pickled(_work(pipe, *task)))
-    pipe.close()
-    os._exit(0)  # without waiting for whatever a rule has started
+    watch = _Watch()
+    watched = replace(rules, **{name: watch.over(name, getattr(rules, name)) for name in replaced_names(rules)})
+    looked_at = False
+    while True:
+        task, seconds = asked.get()
+        done = _work(pipe, watch, watched, task, seconds, look_first=not looked_at)
+        looked_at = True
+        send(pipe, _pickled(("done", done)))
 
 
 def _be_quiet() -> None:
@@ -85,9 +99,12 @@ def _be_quiet() -> None:
     os.dup2(nowhere, 2)
 
 
-def _end_with_parent(stdin: IO[bytes]) -> None:
-    stdin.read()
-    os._exit(1)
+def _listen(stdin: IO[bytes], asked: SimpleQueue[Any]) -> None:
+    try:
+        while True:
+            asked.put(receive(stdin))
+    except EOFError:
+        os._exit(1)  # the parent is gone; without waiting for whatever a rule has started
 
 
 def _limit_memory() -> None:
@@ -101,47 +118,49 @@ def _limit_memory() -> None:
         return
 
 
-def _work(pipe: IO[bytes], rules: Rules, settings: dict[str, Any]) -> tuple[str, Any]:
-    watch = _Watch()
-    watched = replace(rules, **{name: watch.over(name, getattr(rules, name)) for name in replaced_names(rules)})
+def _work(pipe: IO[bytes], watch: _Watch, rules: Rules, task: Task, seconds: float, *, look_first: bool) -> Done:
+    names = replaced_names(rules)
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, watch.look)
         signal.setitimer(signal.ITIMER_REAL, CALL_LIMIT / 4, CALL_LIMIT / 4)
-    told = _Progress(pipe)
     try:
-        return "report", check_here(watched, progress=told, **settings)
+        if look_first:
+            preflight(rules, names)
+        return do(task, rules, names, _Progress(pipe, seconds))
     except RuleError as error:
-        return "rule", (error.rule, repr(error.view), str(error))
+        return Done(task, Coverage(), error=(error.rule, repr(error.view), str(error)))
     except (_TooLong, SystemExit, KeyboardInterrupt, MemoryError, RecursionError) as error:
-        name, view = watch.call or (" or ".join(replaced_names(rules)), None)
+        name, view = watch.call or (" or ".join(names), None)
         did = f"did not answer within {CALL_LIMIT:.0f} s" if isinstance(error, _TooLong) else f"raised {type(error).__name__}"
-        return "rule", (name, repr(view), f"{name} {did}. It was given {view!r}")
+        return Done(task, Coverage(), error=(name, repr(view), f"{name} {did}. It was given {view!r}"))
     finally:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _Progress:
-    """Tells the parent now and then how far the search is, and thereby that it lives."""
+    """Tells the parent now and then how far a task is, and thereby that it lives; ends the task when its time is up."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], seconds: float) -> None:
         self._pipe, self._last = pipe, 0.0
+        self._end = perf_counter() + seconds
 
-    def __call__(self, transitions: int) -> None:
+    def __call__(self, part: float) -> bool:
         now = perf_counter()
-        if now - self._last > 0.2:
+        if now - self._last > 0.1:
             self._last = now
-            send(self._pipe, _pickled(("progress", transitions)))
+            send(self._pipe, _pickled(("progress", part)))
+        return now < self._end
 
 
-def _pickled(result: tuple[str, Any]) -> bytes:
-    """Return the result as bytes; what a rule answered may be of a kind that cannot travel, then its words do."""
+def _pickled(frame: tuple[str, Any]) -> bytes:
+    """Return the frame as bytes; what a rule answered may be of a kind that cannot travel, then its words do."""
     try:
-        return bytes(cloudpickle.dumps(result))
+        return bytes(cloudpickle.dumps(frame))
     except Exception:
-        kind, report = result
-        assert isinstance(report, Report)
-        return bytes(cloudpickle.dumps((kind, report.in_words_only())))
+        kind, done = frame
+        assert isinstance(done, Done) and done.case is not None
+        return bytes(cloudpickle.dumps((kind, replace(done, case=done.case.in_words_only()))))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,9 @@ def test_a_pass_says_what_was_searched_and_never_correct():
 
 def test_no_time_is_not_a_verdict():
     hurried = check_here(RULES, effort="class", budget=0.0)
-    assert hurried.passed and not hurried.finished
+    assert not hurried.passed and not hurried.finished and hurried.score == 0.0
+    with pytest.raises(RuleBroken, match="not finished"):
+        hurried.raise_if_failed()
     assert "not finished: time was up" in hurried.verdict
 
 

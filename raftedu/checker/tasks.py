@@ -1,0 +1,100 @@
+"""What a check consists of: tasks that can be done anywhere in any order, and how their outcomes make one verdict.
+
+The tasks of a check depend on what is asked only, never on who does them; of several finds the one of the earliest task counts. So one
+worker, two, and a cluster of machines agree. Knows no engine, no process, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from raftedu.checker.case import Case
+from raftedu.checker.coverage import Coverage
+from raftedu.checker.profiles import profiles_for
+
+__all__ = ["EFFORTS", "Done", "Effort", "Task", "Verdict", "decided", "plan"]
+
+CHUNK = 100
+"""How many seeds one task takes."""
+
+
+class Effort(NamedTuple):
+    """How much is tried: this, not the clock, decides the verdict."""
+
+    transitions: int
+    walks: int
+    guided: int
+
+
+EFFORTS = {"quick": Effort(30_000, 0, 0), "class": Effort(200_000, 0, 0), "thorough": Effort(2_000_000, 0, 0)}
+
+
+class Task(NamedTuple):
+    """One piece of a check: which engine, how many transitions or from which seed on how many, and on clusters of how many nodes.
+
+    ``share`` is roughly which part of the whole work it is.
+    """
+
+    engine: str
+    count: int
+    first: int = 0
+    n: int | None = None
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task: how far it came, and the case it found or how the rule failed (rule, view in words, message)."""
+
+    task: Task
+    coverage: Coverage
+    case: Case | None = None
+    error: tuple[str, str, str] | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether nothing that comes later matters."""
+        return self.case is not None or self.error is not None
+
+
+class Verdict(NamedTuple):
+    """All that counts: how far it came up to what decided, and that, if anything did."""
+
+    coverage: Coverage
+    decisive: Done | None
+
+
+def plan(names: Sequence[str], effort: Effort, seed: int, n: int | None) -> tuple[Task, ...]:
+    """Return the tasks of a check, in the order in which they count."""
+    near, far = profiles_for(list(names), n)
+    limit = effort.transitions
+    tasks = [Task("near", limit * 2 // 3 if far else limit, n=n)] if near else []
+    tasks += [Task("far", limit - sum(task.count for task in tasks), n=n)] if far else []
+    weights = [float(task.count) for task in tasks]
+    return tuple([task._replace(share=weight / sum(weights)) for task, weight in zip(tasks, weights, strict=True)])
+
+
+def decided(tasks: Sequence[Task], done: Mapping[int, Done]) -> bool:
+    """Return whether what is still missing can change nothing."""
+    for place in range(len(tasks)):
+        if place not in done:
+            return False
+        if done[place].decides:
+            return True
+    return True
+
+
+def verdict(tasks: Sequence[Task], done: Mapping[int, Done]) -> Verdict:
+    """Return what the outcomes say together; tasks that are missing were not finished."""
+    covered, whole = Coverage(), True
+    for place in range(len(tasks)):
+        outcome = done.get(place)
+        if outcome is None:
+            whole = False
+            continue
+        covered = covered + outcome.coverage
+        if outcome.decides:
+            return Verdict(covered, outcome)
+    return Verdict(covered if whole else covered.cut_short(), None)
