@@ -15,7 +15,7 @@ __all__ = ["Case", "case_of", "caught"]
 
 @dataclass(frozen=True)
 class Case:
-    """A counterexample. ``scenes`` is the schedule step by step, ``with_reference`` the same under the reference, as far as it is possible."""
+    """A counterexample: ``scenes`` is the schedule step by step, ``with_reference`` the same steps, if possible, under the reference."""
 
     plan: Schedule
     scenes: list[Scene] = field(default_factory=list)

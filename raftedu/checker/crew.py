@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from raftedu.checker.process import GRACE, Child, NoProcess, Spares, Stopped
+from raftedu.checker.process import GRACE, TELLING, CheckerFailed, Child, NoProcess, Spares, Stopped
 from raftedu.checker.tasks import Done, Task, decided
 
 __all__ = ["Errand", "by_children", "by_executor", "carry"]
@@ -34,7 +34,7 @@ class Errand:
         self.done: dict[int, Done] = {}
         self.over = Event()
         """Nothing more is needed, or wanted."""
-        self.failed: NoProcess | None = None
+        self.failed: NoProcess | CheckerFailed | None = None
         self._parts = [0.0] * len(tasks)
         self._next = 0
         self._lock = Lock()
@@ -82,6 +82,8 @@ def by_children(errand: Errand, workers: int, look: Callable[[], None], *, keep:
     ------
     NoProcess
         None could be started.
+    CheckerFailed
+        As in `raftedu.checker.process.Child.do`.
     """
     crew = [Thread(target=_work, args=(errand, number * LATER), daemon=True) for number in range(max(1, min(workers, len(errand.tasks))))]
     for one in crew:
@@ -93,7 +95,7 @@ def by_children(errand: Errand, workers: int, look: Callable[[], None], *, keep:
         errand.over.set()
         for one in crew:
             one.join()
-    if errand.failed is not None and not errand.done:
+    if isinstance(errand.failed, CheckerFailed) or (errand.failed is not None and not errand.done):
         raise errand.failed
     if keep:
         Thread(target=SPARES.fill, args=(workers,), daemon=True).start()
@@ -114,6 +116,9 @@ def _work(errand: Errand, later: float) -> None:
             errand.put(place, done)
             if done is None or done.error is not None:
                 return
+    except CheckerFailed as error:
+        errand.failed = error
+        errand.over.set()
     except Stopped:
         return
     finally:
@@ -140,12 +145,18 @@ def carry(blob: bytes, names: list[str], task: Task, seconds: float) -> Done | N
 
 
 def by_executor(errand: Errand, executor: Executor, look: Callable[[], None]) -> None:
-    """Do the tasks through ``executor.submit``; ``look`` is called now and then. Errors are those of the executor, and `NoProcess`."""
+    """Do the tasks through ``executor.submit``; ``look`` is called now and then.
+
+    Raises
+    ------
+    NoProcess, CheckerFailed
+        As for `carry`; what else the executor raises is its own.
+    """
     futures: dict[Future[Done | None], int] = {
         executor.submit(carry, errand.blob, errand.names, task, errand.left): place for place, task in enumerate(errand.tasks)
     }
     try:
-        while futures and not errand.over.is_set() and monotonic() < errand.end + GRACE:
+        while futures and not errand.over.is_set() and monotonic() < errand.end + GRACE + TELLING:
             ended, _ = wait(futures, timeout=0.1, return_when=FIRST_COMPLETED)
             for future in ended:
                 errand.put(futures.pop(future), future.result())

@@ -18,12 +18,14 @@ from raftedu.core.rules import Rules
 __all__ = ["ENGINES", "Hear", "do"]
 
 Hear: TypeAlias = Callable[[float], bool]
-"""Told now and then which part of a task is done, answers whether to go on."""
+"""Told now and then which part of a task is done, answers whether to go on; 1.0: something was found, and is now being told in full."""
 
 
 def _search(task: Task, profiles: tuple[Profile, ...], rules: Rules, names: list[str], hear: Hear) -> Done:
-    hunt = Hunt(rules, goes_on=lambda: hear(hunt.transitions / task.count), follows_duties=len(names) > 1)
+    hunt = Hunt(rules, goes_on=lambda: hear(min(0.99, hunt.transitions / task.count)), follows_duties=len(names) > 1)
     catch = hunt.run(profiles, task.count)
+    if catch is not None:
+        hear(1.0)
     covered = Coverage(
         hunt.transitions, sum(search.states for search in hunt.searches), hunt.finished or catch is not None,
         tuple((search.profile.name, search.depth, search.exhausted) for search in hunt.searches), tuple(hunt.never()),

@@ -22,19 +22,26 @@ from raftedu.checker.coverage import Coverage
 from raftedu.checker.frames import receive, send
 from raftedu.checker.tasks import Done, Task
 
-__all__ = ["Child", "NoProcess", "Spares", "Stopped"]
+__all__ = ["CheckerFailed", "Child", "NoProcess", "Spares", "Stopped"]
 
 PATIENCE = 8.0
 """Seconds without a word from the child after which it is ended. Most slow rules it interrupts itself; this is for the others."""
 
 GRACE = 2.0
-"""Seconds that a child may take, after the time for its task is up, to tell what it has found."""
+"""Seconds that a child may take to answer after the time for its task is up."""
+
+TELLING = 8.0
+"""Seconds that it may take once it has said that it has found something: a find must not be lost to a clock."""
 
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class NoProcess(RuntimeError):
     """No process could be started."""
+
+
+class CheckerFailed(RuntimeError):
+    """Not a rule but the checker itself failed in its process; the message has where."""
 
 
 class Stopped(Exception):
@@ -80,6 +87,8 @@ class Child:
         ------
         Stopped
             ``hear`` said so.
+        CheckerFailed
+            A fault of the checker's own.
         """
         self._send(bytes(cloudpickle.dumps((task, seconds))))
         end, who = monotonic() + seconds + GRACE, " or ".join(names) or "the rules"
@@ -95,8 +104,11 @@ class Child:
                     return value  # type: ignore[no-any-return]
                 case "gone":
                     return _failed(task, who, f"{who} ended the process in which it was called: a rule only looks and decides")
+                case "failed":
+                    raise CheckerFailed(f"the checker itself failed, which is no fault of {who}; please report this: {value}")
                 case "progress":
                     part, heard = value, now
+                    end = max(end, now + TELLING) if part >= 1.0 else end
             if not hear(part):
                 raise Stopped
             if now - heard > min(patience, max(seconds, 1.0) + GRACE):

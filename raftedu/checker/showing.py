@@ -25,7 +25,8 @@ LASTS = 0.7
 class Bar(Protocol):
     """Something that shows which part of a check is done."""
 
-    def __call__(self, part: float) -> None: ...
+    def __call__(self, part: float) -> None:
+        """Show that this part is done, 0 to 1."""
 
 
 def _nothing(part: float) -> None:

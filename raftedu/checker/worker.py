@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -86,11 +87,15 @@ def main() -> None:
     watch = _Watch()
     watched = replace(rules, **{name: watch.over(name, getattr(rules, name)) for name in replaced_names(rules)})
     looked_at = False
+    frame: tuple[str, Any]
     while True:
         task, seconds = asked.get()
-        done = _work(pipe, watch, watched, task, seconds, look_first=not looked_at)
+        try:
+            frame = "done", _work(pipe, watch, watched, task, seconds, look_first=not looked_at)
+        except Exception:
+            frame = "failed", traceback.format_exc()
         looked_at = True
-        send(pipe, _pickled(("done", done)))
+        send(pipe, _pickled(frame))
 
 
 def _be_quiet() -> None:
@@ -147,7 +152,7 @@ class _Progress:
 
     def __call__(self, part: float) -> bool:
         now = perf_counter()
-        if now - self._last > 0.1:
+        if now - self._last > 0.1 or part >= 1.0:
             self._last = now
             send(self._pipe, _pickled(("progress", part)))
         return now < self._end
