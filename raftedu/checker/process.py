@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,7 +26,10 @@ from raftedu.checker.tasks import Done, Task
 __all__ = ["CheckerFailed", "Child", "NoProcess", "Spares", "Stopped"]
 
 PATIENCE = 8.0
-"""Seconds without a word from the child after which it is ended. Most slow rules it interrupts itself; this is for the others."""
+"""Seconds without a word from the child after which it is ended: something in it lets no other thread run."""
+
+DEAF = 4.0
+"""Seconds that a call of a rule may last by the child's own count. After half of that it tries to interrupt it; this is for who is deaf."""
 
 GRACE = 2.0
 """Seconds that a child may take to answer after the time for its task is up."""
@@ -66,6 +70,7 @@ class Child:
         except (OSError, ValueError) as error:
             raise NoProcess(str(error)) from error
         self._frames: Queue[tuple[str, Any]] = Queue()
+        self._ready = False  # until it has said a word, a slow machine may be all that is wrong
         assert self._process.stdout is not None
         Thread(target=_listen, args=(self._process.stdout, self._frames), daemon=True).start()
 
@@ -78,9 +83,7 @@ class Child:
         """Give it the rules, pickled."""
         self._send(blob)
 
-    def do(
-        self, task: Task, names: list[str], seconds: float, hear: Callable[[float], bool], patience: float = PATIENCE,
-    ) -> Done | None:  # fmt: skip
+    def do(self, task: Task, names: list[str], seconds: float, hear: Callable[[float], bool]) -> Done | None:
         """Return what became of a task; ``None``: its time was up before it could tell. ``hear`` is told which part is done.
 
         Raises
@@ -92,12 +95,12 @@ class Child:
         """
         self._send(bytes(cloudpickle.dumps((task, seconds))))
         end, who = monotonic() + seconds + GRACE, " or ".join(names) or "the rules"
-        part, heard = 0.0, monotonic()
+        part, lasts, heard = 0.0, 0.0, monotonic()
         while True:
             try:
                 kind, value = self._frames.get(timeout=0.05)
             except Empty:
-                kind, value = "", part
+                kind, value = "", None
             now = monotonic()
             match kind:
                 case "done":
@@ -107,12 +110,13 @@ class Child:
                 case "failed":
                     raise CheckerFailed(f"the checker itself failed, which is no fault of {who}; please report this: {value}")
                 case "progress":
-                    part, heard = value, now
+                    (part, lasts), heard, self._ready = value, now, True
                     end = max(end, now + TELLING) if part >= 1.0 else end
             if not hear(part):
                 raise Stopped
-            if now - heard > min(patience, max(seconds, 1.0) + GRACE):
-                return _failed(task, who, f"{who} did not answer within {now - heard:.0f} s, and could not be interrupted")
+            silent = now - heard if self._ready else 0.0
+            if lasts >= DEAF or silent >= PATIENCE or (now > end and silent >= PATIENCE / 2):
+                return _failed(task, who, f"{who} did not answer within {max(lasts, silent):.0f} s, and could not be interrupted")
             if now > end:
                 return None
 
@@ -142,7 +146,7 @@ def _failed(task: Task, who: str, words: str) -> Done:
 def _listen(pipe: IO[bytes], frames: Queue[tuple[str, Any]]) -> None:
     try:
         while True:
-            frames.put(receive(pipe))
+            frames.put(pickle.loads(receive(pipe)))
     except (EOFError, ValueError, OSError):
         frames.put(("gone", None))
 

@@ -7,6 +7,7 @@ It works for one check only: nothing that a rule did to its process is met by th
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import traceback
@@ -15,8 +16,8 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from queue import SimpleQueue
-from threading import Thread
-from time import perf_counter
+from threading import Lock, Thread
+from time import perf_counter, sleep
 from typing import IO, Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -37,8 +38,14 @@ __all__ = ["main"]
 MEMORY = 2 * 2**30
 """Bytes of address space that the child may use; beyond it a rule gets a MemoryError."""
 
+TICK = 0.1
+"""Seconds between two words to the parent."""
+
 CALL_LIMIT = 2.0
 """Seconds that one call of a rule may take."""
+
+LOOKS = 4
+"""So many looks make the limit: a process that gets no time from the machine is not looked at, and no rule is blamed for that."""
 
 
 class _TooLong(BaseException):
@@ -46,12 +53,12 @@ class _TooLong(BaseException):
 
 
 class _Watch:
-    """Knows which rule is being called since when; `look` is called by a timer."""
+    """Knows which rule is being called; `look` is called by a timer, `lasts` by a thread."""
 
     def __init__(self) -> None:
         self.call: tuple[str, Any] | None = None
         self.calls = 0
-        self._seen, self._since = -1, 0.0
+        self._looked = self._ticked = (-1, 0)
 
     def over(self, name: str, rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return the rule, watched."""
@@ -66,11 +73,21 @@ class _Watch:
         return watched
 
     def look(self, *_: Any) -> None:
-        """Interrupt a call that was there already when this looked before, too long ago."""
-        if self.call is None or self.calls != self._seen:
-            self._seen, self._since = self.calls, perf_counter()
-        elif perf_counter() - self._since >= CALL_LIMIT:
+        """Interrupt a call that so many looks have seen."""
+        self._looked = self._again(self._looked)
+        if self._looked[1] > LOOKS:
             raise _TooLong
+
+    def lasts(self) -> float:
+        """Return for how many seconds the call has lasted, by the ticks of whoever asks."""
+        self._ticked = self._again(self._ticked)
+        return self._ticked[1] * TICK
+
+    def _again(self, before: tuple[int, int]) -> tuple[int, int]:
+        calls, times = before
+        if self.call is None:
+            return (-1, 0)
+        return (calls, times + 1) if calls == self.calls else (self.calls, 0)
 
 
 def main() -> None:
@@ -79,23 +96,26 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a notebook's interrupt are for the parent, which then ends this
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     _be_quiet()
-    asked: SimpleQueue[Any] = SimpleQueue()
+    asked: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_listen, args=(sys.stdin.buffer, asked), daemon=True).start()
     views_of("grant_vote")  # records them for all rules: a child that waits for work may as well get ready
-    rules: Rules = asked.get()
+    blob = asked.get()
+    told = _Told(pipe)
+    Thread(target=told.now_and_then, daemon=True).start()
+    rules: Rules = pickle.loads(blob)
     _limit_memory()
-    watch = _Watch()
-    watched = replace(rules, **{name: watch.over(name, getattr(rules, name)) for name in replaced_names(rules)})
+    names = replaced_names(rules)
+    watched = replace(rules, **{name: told.watch.over(name, getattr(rules, name)) for name in names})
     looked_at = False
     frame: tuple[str, Any]
     while True:
-        task, seconds = asked.get()
+        task, seconds = pickle.loads(asked.get())
         try:
-            frame = "done", _work(pipe, watch, watched, task, seconds, look_first=not looked_at)
+            frame = "done", _work(told, watched, task, seconds, look_first=not looked_at)
         except Exception:
             frame = "failed", traceback.format_exc()
         looked_at = True
-        send(pipe, _pickled(frame))
+        told.tell(frame)
 
 
 def _be_quiet() -> None:
@@ -104,7 +124,7 @@ def _be_quiet() -> None:
     os.dup2(nowhere, 2)
 
 
-def _listen(stdin: IO[bytes], asked: SimpleQueue[Any]) -> None:
+def _listen(stdin: IO[bytes], asked: SimpleQueue[bytes]) -> None:
     try:
         while True:
             asked.put(receive(stdin))
@@ -123,19 +143,25 @@ def _limit_memory() -> None:
         return
 
 
-def _work(pipe: IO[bytes], watch: _Watch, rules: Rules, task: Task, seconds: float, *, look_first: bool) -> Done:
+def _work(told: _Told, rules: Rules, task: Task, seconds: float, *, look_first: bool) -> Done:
     names = replaced_names(rules)
     if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, watch.look)
-        signal.setitimer(signal.ITIMER_REAL, CALL_LIMIT / 4, CALL_LIMIT / 4)
+        signal.signal(signal.SIGALRM, told.watch.look)
+        signal.setitimer(signal.ITIMER_REAL, CALL_LIMIT / LOOKS, CALL_LIMIT / LOOKS)
+    end = perf_counter() + seconds
+
+    def hear(part: float) -> bool:
+        told.part = part
+        return perf_counter() < end
+
     try:
         if look_first:
             preflight(rules, names)
-        return do(task, rules, names, _Progress(pipe, seconds))
+        return do(task, rules, names, hear)
     except RuleError as error:
         return Done(task, Coverage(), error=(error.rule, repr(error.view), str(error)))
     except (_TooLong, SystemExit, KeyboardInterrupt, MemoryError, RecursionError) as error:
-        name, view = watch.call or (" or ".join(names), None)
+        name, view = told.watch.call or (" or ".join(names), None)
         did = f"did not answer within {CALL_LIMIT:.0f} s" if isinstance(error, _TooLong) else f"raised {type(error).__name__}"
         return Done(task, Coverage(), error=(name, repr(view), f"{name} {did}. It was given {view!r}"))
     finally:
@@ -143,19 +169,26 @@ def _work(pipe: IO[bytes], watch: _Watch, rules: Rules, task: Task, seconds: flo
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-class _Progress:
-    """Tells the parent now and then how far a task is, and thereby that it lives; ends the task when its time is up."""
+class _Told:
+    """What the parent is told: now and then how far the task is and for how long a rule has been thinking, at last the outcome."""
 
-    def __init__(self, pipe: IO[bytes], seconds: float) -> None:
-        self._pipe, self._last = pipe, 0.0
-        self._end = perf_counter() + seconds
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.watch = _Watch()
+        self.part = 0.0
+        self._pipe, self._lock = pipe, Lock()
 
-    def __call__(self, part: float) -> bool:
-        now = perf_counter()
-        if now - self._last > 0.1 or part >= 1.0:
-            self._last = now
-            send(self._pipe, _pickled(("progress", part)))
-        return now < self._end
+    def tell(self, frame: tuple[str, Any]) -> None:
+        """Send a frame."""
+        pickled = _pickled(frame)
+        with self._lock:
+            send(self._pipe, pickled)
+            self.part = 0.0 if frame[0] == "done" else self.part
+
+    def now_and_then(self) -> None:
+        """Tell how far it is, again and again."""
+        while True:
+            self.tell(("progress", (self.part, self.watch.lasts())))
+            sleep(TICK)
 
 
 def _pickled(frame: tuple[str, Any]) -> bytes:

@@ -16,6 +16,7 @@ BAD = {
     "raise ValueError('ballots are gone')": "grant_vote raised ValueError in line 3 of grant_vote: ballots are gone",
     "while True: pass": "grant_vote did not answer within 2 s",
     "import time; time.sleep(10**6)": "grant_vote did not answer within 2 s",
+    "return sum(range(10**12)) > 0": "grant_vote did not answer within",  # nothing can interrupt this from inside
     "view.ballots.append(1)": "grant_vote raised AttributeError",
     "return None": "did you forget `return`?",
     "return 'yes'": "grant_vote returned 'yes'; it must return True or False",
