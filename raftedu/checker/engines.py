@@ -22,8 +22,8 @@ Hear: TypeAlias = Callable[[float], bool]
 
 
 def _search(task: Task, profiles: tuple[Profile, ...], rules: Rules, names: list[str], hear: Hear) -> Done:
-    hunt = Hunt(rules, goes_on=lambda: hear(min(0.99, hunt.transitions / task.count)), follows_duties=len(names) > 1)
-    catch = hunt.run(profiles, task.count)
+    hunt = Hunt(rules, goes_on=lambda: hear(min(0.99, hunt.transitions / task.amount)), follows_duties=len(names) > 1)
+    catch = hunt.run(profiles, task.amount)
     if catch is not None:
         hear(1.0)
     covered = Coverage(

@@ -38,7 +38,7 @@ class Task(NamedTuple):
     """
 
     engine: str
-    count: int
+    amount: int
     first: int = 0
     n: int | None = None
     share: float = 0.0
@@ -71,8 +71,8 @@ def plan(names: Sequence[str], effort: Effort, seed: int, n: int | None) -> tupl
     near, far = profiles_for(list(names), n)
     limit = effort.transitions
     tasks = [Task("near", limit * 2 // 3 if far else limit, n=n)] if near else []
-    tasks += [Task("far", limit - sum(task.count for task in tasks), n=n)] if far else []
-    weights = [float(task.count) for task in tasks]
+    tasks += [Task("far", limit - sum(task.amount for task in tasks), n=n)] if far else []
+    weights = [float(task.amount) for task in tasks]
     return tuple([task._replace(share=weight / sum(weights)) for task, weight in zip(tasks, weights, strict=True)])
 
 

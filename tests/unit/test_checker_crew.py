@@ -22,7 +22,7 @@ from raftedu.checker.tasks import EFFORTS, Done, Effort, Task, decided, plan, ve
 from raftedu.checker.wrong_rules import find
 
 TASKS = (Task("near", 100, share=0.5), Task("far", 50, share=0.25), Task("far", 50, share=0.25))
-NOTHING = [Done(task, Coverage(transitions=task.count)) for task in TASKS]
+NOTHING = [Done(task, Coverage(transitions=task.amount)) for task in TASKS]
 CASE = Case(None)
 
 
@@ -62,7 +62,7 @@ def test_the_plan_depends_on_what_is_asked_only():
         tasks = plan(["grant_vote"], effort, 3, None)
         assert tasks == plan(["grant_vote"], effort, 3, None)
         assert sum(task.share for task in tasks) == pytest.approx(1.0)
-    assert sum(t.count for t in plan(["grant_vote"], Effort(900, 0, 0), 0, None)) == 900
+    assert sum(t.amount for t in plan(["grant_vote"], Effort(900, 0, 0), 0, None)) == 900
 
 
 IDS = ["EL-01", "CM-02", "LS-10"]
