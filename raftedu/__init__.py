@@ -8,7 +8,7 @@ Run
 Read
     ``read_dump``, ``load_trace``, ``Trace``
 Check
-    ``check``, ``Report``
+    ``rule``, ``check``, ``Report``
 Look
     ``plot_leases``, ``plot_roles``, ``plot_story``
 Errors
@@ -44,6 +44,7 @@ _HOME = {
     "plot_roles": "plot",
     "plot_story": "plot",
     "read_dump": "trace",
+    "rule": "checker.stub",
 }
 """Where each public name lives."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
-from raftedu.core.config import Config
+from raftedu.core.config import LEASE_POLICIES, NO_LEASE, READ_MODES, Config
 from raftedu.core.inputs import ClientRequest, Input, Persisted, Receive, TimerFired
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote, VoteReply
 from raftedu.core.node import Node
@@ -21,9 +21,11 @@ from raftedu.core.rules import RULES, Rules
 from raftedu.core.types import Durable, Entry, HardState, Role
 from tests.invariants import Invariants, Operation, Violation, require
 
-__all__ = ["Flight", "Host", "Told", "Violation", "World", "require"]
+__all__ = ["WAYS", "Flight", "Host", "Told", "Violation", "World", "require"]
 
 FOREVER = float("inf")
+WAYS = [(policy, mode) for policy in LEASE_POLICIES for mode in READ_MODES if mode != "unsafe" and (mode, policy) != ("lease", NO_LEASE)]
+"""The lease policies and the read modes that go with them and are safe."""
 
 
 @dataclass(eq=False)
@@ -289,8 +291,15 @@ class World:
         return self._ask(i, "SET", key, value, f"c{number}" if client is None else client, number)
 
     def get(self, i: int, key: str) -> Answer:
-        """Ask a node for a GET and return its answer, which comes at once."""
-        return self.answers[self._ask(i, "GET", key, "", "reader", 0)]
+        """Ask a node for a GET and return its answer; what does not come at once, comes when all is delivered."""
+        name = self.ask(i, key)
+        if name not in self.answers:
+            self.settle()
+        return self.answers[name]
+
+    def ask(self, i: int, key: str) -> str:
+        """Ask a node for a GET; return the name of the attempt, for `answers`."""
+        return self._ask(i, "GET", key, "", "reader", 0)
 
     def _ask(self, i: int, op: str, key: str, value: str, client: str, request: int) -> str:
         op_id = f"o{next(self.ids)}"

@@ -132,7 +132,7 @@ class RandomRun(World):
             number = next(self.requests)
             self.set(node, key, f"v{number}", f"c{number}", 1)
         else:
-            self.get(node, key)
+            self.ask(node, key)
         self._retry_something(node)
 
     def _retry_something(self, node: int) -> None:

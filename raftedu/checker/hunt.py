@@ -49,7 +49,8 @@ def without_collector() -> Iterator[None]:
 @dataclass
 class Hunt:
     """A search over several profiles. ``goes_on`` is asked now and then and ends it early; limits count transitions.
-    ``follows_duties``: a neglected duty is followed up too, for where several rules are replaced it may hide something worse.
+    ``pursues``: a broken obligation is followed up to what it leads to. ``follows_duties``: a neglected duty is followed up too, for
+    where several rules are replaced it may hide something worse.
 
     ``searches`` has all that was looked through; ``finished`` is false if ``goes_on`` ended it.
     """
@@ -57,6 +58,7 @@ class Hunt:
     rules: Rules
     goes_on: Callable[[], bool] = lambda: True
     alike: bool = True
+    pursues: bool = True
     follows_duties: bool = False
     searches: list[Search] = field(default_factory=list)
     finished: bool = True
@@ -79,14 +81,21 @@ class Hunt:
         whole = next((found for found in search.found if found.outcome is not None), None)
         if whole is not None:
             return self._catch(search, whole)
-        first = self._catch(search, search.found[0])
+        first = self._catch(search, min(search.found, key=_is_duty))  # the first, but a promise before a duty
+        if not self.pursues:
+            return first
         if self.follows_duties or any(INVARIANTS[found.obligation.name].kind != "duty" for found in search.found if found.obligation):
             return self._pursue(search) or self._whole([search]) or self._whole(searches) or first
         return first
 
+    @property
+    def remarks(self) -> list[Broken]:
+        """What was safe and slower than need be, one of each kind."""
+        return list({name: beyond for search in reversed(self.searches) for name, beyond in search.system.remarks.items()}.values())
+
     def never(self) -> list[str]:
         """Return what has never happened in all that was looked at: whoever does nothing breaks nothing."""
-        systems = [search.system for search in self.searches]
+        systems = [search.system for search in self.searches if search.profile.n > 1]
         looks = [look for s in systems if s.profile.timed for known in s.looks for look in known.values()]
         happened = {
             "no leader was elected": any(any(system.leads) for system in systems),
@@ -143,3 +152,7 @@ class Hunt:
 
     def _catch(self, search: Search, found: Found) -> Catch:
         return Catch(search.profile, search.path(found), search, found.obligation, found.outcome)
+
+
+def _is_duty(found: Found) -> bool:
+    return found.outcome is None and found.obligation is not None and INVARIANTS[found.obligation.name].kind == "duty"

@@ -2,24 +2,26 @@
 
 *Obligations* are what one node owes the others: they are judged turn by turn, and the first wrong step breaks one. *Outcomes* are what
 hurts: two leaders, two leases, a lost entry, a stale read; they are judged on the whole. A *duty* is an obligation that leads to no such
-outcome: who neglects it stands still, or tells a client something wrong. Adding an invariant is one row here.
+outcome: who neglects it stands still, or tells a client something wrong. Who goes beyond a *bound* is safe and slower than need be: no
+search stops at it, it is only remarked. Adding an invariant is one row here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple
 
 from raftedu.checker import lease_obligations as lease
 from raftedu.checker import log_obligations as log
+from raftedu.checker import read_obligations as read
 from raftedu.checker import vote_obligations as vote
 from raftedu.checker.machine import Turn, Wake
 
-__all__ = ["INVARIANTS", "OBLIGATIONS", "OUTCOMES", "Broken", "Invariant", "first_broken"]
+__all__ = ["BOUNDS", "INVARIANTS", "OBLIGATIONS", "OUTCOMES", "Broken", "Invariant", "first_broken", "remarks"]
 
 
 class Invariant(NamedTuple):
-    """One row: ``kind`` is ``"obligation"``, ``"duty"`` or ``"outcome"``; an outcome has no function, for it needs more than one turn.
+    """One row: ``kind`` is ``"obligation"``, ``"duty"``, ``"bound"`` or ``"outcome"``; only an outcome has no function.
 
     ``turns`` names what a turn must begin with for the row to be at stake at all.
     """
@@ -44,6 +46,10 @@ def _obligation(name: str, judge: Callable[[Turn], str | None], turns: str) -> I
 
 def _duty(name: str, judge: Callable[[Turn], str | None], turns: str) -> Invariant:
     return _obligation(name, judge, turns)._replace(kind="duty")
+
+
+def _bound(name: str, judge: Callable[[Turn], str | None], turns: str) -> Invariant:
+    return _obligation(name, judge, turns)._replace(kind="bound")
 
 
 MESSAGES = "RequestVote VoteReply AppendEntries AppendReply"
@@ -99,6 +105,7 @@ OBLIGATIONS = (
     _duty("Exactly Once", log.exactly_once, TURNS),
     _obligation("Leader Takes Writes", log.leader_takes_writes, "ClientRequest"),
     _duty("Fail Means Never", log.fail_means_never, RUNNING),
+    _duty("Nothing Appended Is Fail", log.nothing_appended_is_fail, "ClientRequest"),
     _obligation("Success Is Committed", log.success_is_committed, RUNNING),
     _duty("Applied Is Answered", log.answers_applied, RUNNING),
     _obligation("Promise Before Ack", lease.promise_before_ack, "AppendEntries"),
@@ -107,28 +114,60 @@ OBLIGATIONS = (
     _obligation("Vote Carries Promise", lease.vote_carries_promise, "RequestVote"),
     _obligation("Wait Covers Promises", lease.wait_covers_promises, "VoteReply campaign"),
     _obligation("Lease From a Send", lease.lease_backed, LEADING),
+    _duty("Lease Is Renewed", lease.lease_renewed, "AppendReply"),
+    _duty("Wait Ends", lease.wait_ends, "VoteReply campaign"),
     _duty("Expired Leader Steps Down", lease.expired_leader_steps_down, LEADING),
+    _duty("Valid Leader Stays", lease.valid_leader_stays, LEADING),
+    _obligation("Read After a Round", read.read_after_a_round, RUNNING),
+    _obligation("Read Through the Log", read.read_through_the_log, RUNNING),
+    _duty("Confirmed Read Is Answered", read.answers_confirmed, RUNNING),
     Invariant("Lease by the Clock", "A lease is valid for a leader, from the end of its wait until its expiry, and at no other time [R6].",
               "obligation"),
     Invariant("Read Under Lease", "A GET is answered under a valid lease, with an own-term commit, when all committed is applied [R8].",
               "obligation"),
+    Invariant("GET Is Answered", "Whoever may answer a GET answers it.", "duty"),
+    Invariant("Node Goes On", "No rule leads a node to where it can do nothing more, such as a leader that knows of no followers.", "duty"),
+    Invariant("Progress After Healing", "When all is mended and a majority is up, clients are answered again within a bound.", "duty"),
+    Invariant("Stable Leader", "A leader that reaches the others in time stays in office.", "duty"),
+    Invariant("A Rule Only Decides", "A rule answers at once, the same to the same view, and changes nothing.", "duty"),
+    Invariant("Any Id Is Somebody", "A node may be called 0; nobody is None, and nothing else.", "duty"),
     Invariant("Something Happens", "Somewhere a leader is elected, an entry committed, a lease held, a GET answered.", "duty"),
     Invariant("Read Answers the Value", "A GET that is served answers the value of its key, the empty string if none.", "duty"),
 )  # fmt: skip
 
-INVARIANTS = {row.name: row for row in (*OUTCOMES, *OBLIGATIONS)}
+BOUNDS = (
+    _bound("Waits No Longer Than Owed", lease.waits_no_longer_than_owed, "VoteReply campaign"),
+    _bound("Reports No More Than Owed", lease.reports_no_more_than_owed, "RequestVote"),
+    _bound("Starts Owing No More", lease.starts_owing_no_more, "restart"),
+    _bound("Promises No More Than Due", lease.promises_no_more_than_due, "AppendEntries"),
+)
+
+INVARIANTS = {row.name: row for row in (*OUTCOMES, *OBLIGATIONS, *BOUNDS)}
 
 _GRAVEST_FIRST = sorted(OBLIGATIONS, key=lambda row: row.kind == "duty")
-_JUDGED = {
-    kind: [(row.name, row.judge) for row in _GRAVEST_FIRST if row.judge is not None and kind in row.turns.split()] for kind in TURNS.split()
-}
 
 
-def first_broken(turn: Turn) -> Broken | None:
-    """Return the first obligation that this turn breaks."""
-    kind = turn.happens.what if isinstance(turn.happens, Wake) else type(turn.happens).__name__
-    for name, judge in _JUDGED[kind]:
+def _by_kind(rows: Iterable[Invariant]) -> dict[str, list[tuple[str, Callable[[Turn], str | None]]]]:
+    return {kind: [(row.name, row.judge) for row in rows if row.judge is not None and kind in row.turns.split()] for kind in TURNS.split()}
+
+
+_JUDGED, _BOUNDED = _by_kind(_GRAVEST_FIRST), _by_kind(BOUNDS)
+
+
+def _kind(turn: Turn) -> str:
+    return turn.happens.what if isinstance(turn.happens, Wake) else type(turn.happens).__name__
+
+
+def first_broken(turn: Turn, overlooked: Container[str] = ()) -> Broken | None:
+    """Return the first obligation that this turn breaks, of those that are not overlooked."""
+    for name, judge in _JUDGED[_kind(turn)]:
         reason = judge(turn)
-        if reason is not None:
+        if reason is not None and name not in overlooked:
             return Broken(name, reason)
     return None
+
+
+def remarks(turn: Turn) -> list[Broken]:
+    """Return which bounds this turn goes beyond."""
+    judged = ((name, judge(turn)) for name, judge in _BOUNDED[_kind(turn)])
+    return [Broken(name, reason) for name, reason in judged if reason is not None]

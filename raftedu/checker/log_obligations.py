@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from raftedu.checker.machine import HEARTBEAT, RESTART, Turn
 from raftedu.checker.snapshot import kv_after
+from raftedu.checker.steps import READER
 from raftedu.checker.turns import (
     NEARLY,
     append_received,
@@ -27,9 +28,8 @@ from raftedu.core.types import SET, Entry, Index, Role
 __all__ = [
     "accepts_what_fits", "ack_is_sound", "answers_applied", "applies_all", "applies_committed", "backs_up", "commit_justified",
     "commit_never_falls", "commits_what_it_can", "cuts_only_conflicts", "durable_ack", "exactly_once", "fail_means_never",
-    "follower_commit", "follower_learns_commits", "leader_append_only",
-    "leader_takes_writes", "match_is_sound", "match_never_falls", "next_above_match", "no_op", "sends_what_is_missing",
-    "success_is_committed",
+    "follower_commit", "follower_learns_commits", "leader_append_only", "leader_takes_writes", "match_is_sound", "match_never_falls",
+    "next_above_match", "no_op", "nothing_appended_is_fail", "sends_what_is_missing", "success_is_committed",
 ]  # fmt: skip
 
 
@@ -66,8 +66,10 @@ def accepts_what_fits(t: Turn) -> str | None:
     if reply.success and reply.match_index < last:
         return f"node {t.node} acknowledged index {reply.match_index} alone, and the message covers {last}"
     if not reply.success and term_at(t.old.log, m.prev_log_index) == m.prev_log_term and t.old.role is not Role.LEADER:
-        before = f"has entry {m.prev_log_index} of term {m.prev_log_term}" if m.prev_log_index else "needs no entry before index 1"
-        return f"node {t.node} {before}, and refused what follows it from {m.sender}"
+        before = (
+            f"holds entry {m.prev_log_index} of term {m.prev_log_term}" if m.prev_log_index else "has nothing to compare before index 1"
+        )
+        return f"node {t.node} {before}, and refused what {m.sender} sent to follow it"
     return None
 
 
@@ -121,7 +123,7 @@ def follower_learns_commits(t: Turn) -> str | None:
     safe = _known_committed(t)
     if safe is None or not t.new.commit_index <= t.old.commit < safe:
         return None
-    return f"node {t.node} was told that index {safe} is committed and stayed at {t.new.commit_index}"
+    return f"node {t.node} was told that entry {safe} is committed and knows only of {t.new.commit_index or 'none'}"
 
 
 def _known_committed(t: Turn) -> Index | None:
@@ -152,10 +154,13 @@ def no_op(t: Turn) -> str | None:
 
 
 def sends_what_is_missing(t: Turn) -> str | None:
-    """A leader sends every follower what follows the last entry that they have in common (§5.3)."""
+    """A leader sends every follower what follows the last entry that they have in common, a batch at a time (§5.3)."""
     if not woken(t, HEARTBEAT) or not leads_on(t):
         return None
+    most = t.new.config.batch_size
     for peer, m in appends(t):
+        if len(m.entries) > most:
+            return f"node {t.node} sent {len(m.entries)} entries to {peer} in one message; batch_size is {most}"
         wanted = t.old.next[peer - 1]
         last = m.prev_log_index + len(m.entries)
         if m.prev_log_index >= wanted or (len(t.old.log) >= wanted > last):
@@ -171,7 +176,7 @@ def match_is_sound(t: Turn) -> str | None:
         reply = reply_received(t)
         if reply is not None and reply.sender == peer and reply.success:
             known = max(known, reply.match_index)
-        match = t.new.match_index[peer]
+        match = t.new.match_index.get(peer, 0)
         if match > known:
             return f"node {t.node} believes that {peer} holds entry {match}; it acknowledged {known or 'nothing'} in term {t.new.term}"
     return None
@@ -192,21 +197,26 @@ def match_never_falls(t: Turn) -> str | None:
 
 
 def next_above_match(t: Turn) -> str | None:
-    """What is sent next to a follower lies above what it is known to hold (§5.3)."""
+    """What is sent next to a follower lies above what it is known to hold, and at most one above the leader's own log (§5.3)."""
+    last = len(t.old.log) if elected(t) else t.new.log.last_index
     for peer in t.new.peers if t.new.role is Role.LEADER else ():
-        match, next_ = t.new.match_index[peer], t.new.next_index[peer]
+        match, next_ = t.new.match_index.get(peer, 0), t.new.next_index.get(peer, 0)
         if next_ <= match or next_ < 1:
             return f"node {t.node} would send entry {next_} to {peer} next, which holds {match} already"
+        if next_ > last + 1:
+            return f"node {t.node} would send entry {next_} to {peer} next, and its own log ends with {last}"
     return None
 
 
 def backs_up(t: Turn) -> str | None:
-    """A leader whose question was answered by no asks about an earlier entry, until the logs meet (§5.3)."""
+    """A leader whose question was answered by no asks about an earlier entry, never about a later one, until the logs meet (§5.3)."""
     reply = reply_received(t)
     if reply is None or reply.success or not leads_on(t):
         return None
     old, match = t.old.next[reply.sender - 1], t.old.match[reply.sender - 1]
     new = t.new.next_index[reply.sender]
+    if new > old:
+        return f"node {reply.sender} refused, and node {t.node} would send it entry {new} next instead of {old}"
     if reply.prev_log_index == old - 1 and old > match + 1 and new >= old:
         return f"node {reply.sender} has no such entry {old - 1}, and node {t.node} would ask the same again"
     return None
@@ -275,7 +285,14 @@ def exactly_once(t: Turn) -> str | None:
     wanted = kv_after(from_log)
     if t.new.kv.state == wanted.state:
         return None
-    return f"node {t.node} has applied {len(from_log)} entries, and its state machine is not what they make when each request is done once"
+    mine, theirs = t.new.kv.data, wanted.data
+    for key in sorted({*mine, *theirs}):
+        if mine.get(key) != theirs.get(key):
+            done = f"node {t.node} has applied {len(from_log)} entries and holds {key}={mine.get(key, '')!r}"
+            return f"{done}; each request done once gives {key}={theirs.get(key, '')!r}"
+    same = t.new.kv.last_request == wanted.last_request
+    did = "carried out a request a second time" if same else "did not carry out each request once"
+    return f"node {t.node} has applied {len(from_log)} entries and {did}"
 
 
 def leader_takes_writes(t: Turn) -> str | None:
@@ -294,36 +311,61 @@ def leader_takes_writes(t: Turn) -> str | None:
     return None
 
 
+def nothing_appended_is_fail(t: Turn) -> str | None:
+    """A client whose SET was not appended is told FAIL: it may ask again (§8)."""
+    request = t.happens
+    if not isinstance(request, ClientRequest) or request.op != SET or len(_log(t)) > len(t.old.log):
+        return None
+    if t.new.kv.last_request.get(request.client, -1) >= request.request:
+        return None
+    for answer in t.answers:
+        if not answer.index and answer.outcome != Outcome.FAIL:
+            return f"node {t.node} answered {answer.outcome.upper()} for a SET that it did not append and that has no effect"
+    return None
+
+
 def fail_means_never(t: Turn) -> str | None:
     """FAIL is told only of what was never appended: what was may yet be committed [U14]."""
     for answer in t.answers:
         if answer.index and answer.outcome == Outcome.FAIL:
             return f"node {t.node} answered FAIL for entry {answer.index}, which it had appended and which may yet be committed"
+        if answer.outcome == Outcome.FAIL and answer.final and t.new.kv.last_request.get(answer.client, -1) > answer.request:
+            return f"node {t.node} answered FAIL for a request older than what it has applied of this client: it may have been applied too"
     return None
 
 
 def success_is_committed(t: Turn) -> str | None:
-    """SUCCESS of a SET is told only of what is committed and applied (§8)."""
+    """SUCCESS of a SET is told only of what is committed and has taken effect (§8)."""
     for answer in t.answers:
         if isinstance(t.happens, ClientRequest) and t.happens.op != SET:
             continue
+        if answer.client == READER:
+            continue
         if answer.outcome == Outcome.SUCCESS and not _is_done(t, answer.client, answer.request, answer.index):
-            return f"node {t.node} answered SUCCESS for a SET that is not committed and applied"
+            return f"node {t.node} answered SUCCESS for a SET that is not known to be committed and to have taken effect"
     return None
 
 
 def answers_applied(t: Turn) -> str | None:
     """A client whose SET was applied is told SUCCESS (§8)."""
+    s = t.new
+    if t.old.role is Role.LEADER and not leads_on(t):
+        return None  # it gave up before it knew
     for answer in t.answers:
-        applied = answer.index and answer.index <= t.new.last_applied
-        if applied and t.new.kv.last_request.get(answer.client, 0) > answer.request:
-            continue  # it came too late: whether an earlier attempt took effect cannot be told
-        if applied and answer.outcome != Outcome.SUCCESS and _log(t)[answer.index - 1].request == answer.request:
-            return f"node {t.node} applied entry {answer.index} and answered {answer.outcome.upper()}"
+        if not answer.index and (s.role is not Role.LEADER or s.waiting):
+            continue  # it was refused here, and is to be asked of another node or later
+        if answer.outcome != Outcome.SUCCESS and _is_done(t, answer.client, answer.request, answer.index):
+            what = f"applied entry {answer.index}" if answer.index else "had applied this SET before"
+            return f"node {t.node} {what} and answered {answer.outcome.upper()}"
     return None
 
 
 def _is_done(t: Turn, client: str, request: int, index: Index) -> bool:
-    if index:
-        return index <= min(t.new.commit_index, t.new.last_applied)
-    return t.new.kv.last_request.get(client, 0) >= request
+    """Return whether the request took effect: of one that a later one of its client has overtaken, that cannot be told."""
+    if not index:
+        return t.new.kv.last_request.get(client) == request
+    if index > min(t.new.commit_index, t.new.last_applied):
+        return False
+    if t.new.log.entry(index).op != SET:
+        return True  # a GET that went through the log has no effect to be asked for
+    return not client or kv_after(_log(t)[:index]).last_request.get(client) == request

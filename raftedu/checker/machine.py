@@ -18,7 +18,7 @@ from raftedu.core.node import Node
 from raftedu.core.outputs import Answer, Output, Persist, Say, Send, SetTimer
 from raftedu.core.rules import Rules
 from raftedu.core.state import ELECTION, LEADER, State, Unsynced
-from raftedu.core.types import Durable, Entry, HardState, NodeId, Role, Seconds
+from raftedu.core.types import GET, Durable, Entry, HardState, NodeId, Role, Seconds
 
 __all__ = ["CAMPAIGN", "HEARTBEAT", "PASS", "RESTART", "Left", "Machine", "Turn", "Wake", "recorded"]
 
@@ -103,10 +103,12 @@ class Machine:
             self._happen(turn, node, happens)
         while self._pending and not self.profile.lazy_disk:
             self._write(turn, node)
-        return turn, take(node.state, now, self.profile, self._behind() if self._pending else None)
+        disk = self._behind(node.state, now) if self._pending else None
+        return turn, take(node.state, now, self.profile, disk, _epoch(turn) if self.profile.gets else 0)
 
-    def _behind(self) -> Disk:
-        pending = [(p._replace(seq=i), u._replace(seq=i)) for i, (p, u) in enumerate(self._pending, 1)]
+    def _behind(self, s: State, now: Seconds) -> Disk:
+        since = [round(unsynced.since - now, 6) if self.profile.timed else 0.0 for unsynced in s.unsynced]
+        pending = [(p._replace(seq=i), u._replace(seq=i, since=since[i - 1])) for i, (p, u) in enumerate(self._pending, 1)]
         return Disk(self._hard, self._entries, tuple(pending))
 
     def _begin(self, old: Snapshot) -> None:
@@ -167,6 +169,13 @@ class Machine:
 
     def _report(self, turn: Turn, node: Node) -> None:
         self._do(turn, node, node.step(Persisted(node.state.seq), turn.now))
+
+
+def _epoch(turn: Turn) -> int:
+    """Return how many GETs this leader has been asked in its term: its rounds are told apart by that."""
+    if turn.new.role is not Role.LEADER or (turn.old.role, turn.old.term) != (Role.LEADER, turn.new.term):
+        return 0
+    return turn.old.epoch + (isinstance(turn.happens, ClientRequest) and turn.happens.op == GET)
 
 
 def recorded(rules: Rules, names: tuple[str, ...], note: Callable[[str, Any, Any], None]) -> Rules:

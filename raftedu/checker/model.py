@@ -10,23 +10,29 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 from raftedu.checker.history import Histories
-from raftedu.checker.invariants import Broken, first_broken
+from raftedu.checker.invariants import Broken, first_broken, remarks
 from raftedu.checker.looking import Look, look
 from raftedu.checker.machine import CAMPAIGN, HEARTBEAT, PASS, RESTART, Happens, Left, Machine, Turn, Wake
 from raftedu.checker.profiles import TICK, Profile
-from raftedu.checker.snapshot import ROUND, Snapshot, fresh
-from raftedu.checker.steps import Append, Crash, Elect, Late, Place, Step, Tick, Write
+from raftedu.checker.read_obligations import stale_read
+from raftedu.checker.snapshot import ROUND, STRIDE, Snapshot, fresh
+from raftedu.checker.steps import READER, Append, Crash, Elect, Late, Place, Read, Step, Tick, Write
 from raftedu.core.inputs import ClientRequest
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote
 from raftedu.core.outputs import Outcome
 from raftedu.core.rules import Rules
-from raftedu.core.types import SET, Role, Seconds
+from raftedu.core.types import GET, SET, Role, Seconds
 
-__all__ = ["Budget", "Changed", "Done", "State", "System"]
+__all__ = ["Budget", "Changed", "Done", "State", "System", "request_id"]
 
 Nodes: TypeAlias = tuple[int, ...]
 State: TypeAlias = tuple[Nodes, tuple[int, ...], int, int]
 SILENCE: Seconds = 1000.0
+
+
+def request_id(number: int) -> int:
+    """Return by which id the client asks for its SET of this number: they begin with 0, and those between went to a GET each."""
+    return 2 * (number - 1)
 
 
 class Budget(NamedTuple):
@@ -39,15 +45,20 @@ class Budget(NamedTuple):
     retries: int
     slow: int
     stuck: int
+    gets: int
 
 
 class Done(NamedTuple):
-    """What a turn made of a node: the snapshot, the packets that left, up to which index a SET was acknowledged, what was broken."""
+    """What a turn made of a node: the snapshot, the packets that left, up to which index a SET was acknowledged, what was broken.
+
+    ``stale``: a GET that was answered with less than had been acknowledged when it was asked.
+    """
 
     node: int
     sent: tuple[int, ...]
     acked: int
     broken: Broken | None
+    stale: Broken | None = None
 
 
 class Changed(NamedTuple):
@@ -58,6 +69,7 @@ class Changed(NamedTuple):
     acked: int
     broken: Broken | None
     seen: bool
+    stale: Broken | None = None
 
 
 class System:
@@ -84,6 +96,7 @@ class System:
         self.behind: list[bool] = []
         self.shapes: list[int] = []
         self._shape_ids: dict[tuple[bool, int, bool, bool], int] = {}
+        self.remarks: dict[str, Broken] = {}  # the first of each kind
         self.on_turn: list[Any] = []  # who wants to see every turn; then nothing is remembered
 
     # ---- interning
@@ -123,8 +136,8 @@ class System:
     def first_state(self) -> State:
         """Return the state from which nothing has happened yet."""
         p = self.profile
-        node = self.snapshot_id(fresh(p))
-        budget = Budget(p.crashes, p.late, p.again, p.writes, p.retries, p.slow, p.stuck)
+        node = self.snapshot_id(fresh(p) if not p.before else fresh(p)._replace(promised=p.before * TICK, promise=p.before * TICK))
+        budget = Budget(p.crashes, p.late, p.again, p.writes, p.retries, p.slow, p.stuck, p.gets)
         return ((node,) * p.n, (), self.histories.first, self.budget_id(budget))
 
     # ---- turns of one node
@@ -138,17 +151,24 @@ class System:
         return done
 
     def _live(self, place: Place, node: int, happens: Happens, passed: Seconds, writes: bool) -> Done:
-        turn, after = self.machine.turn(place, self.snapshots[node], _told(happens, self.machine.clocks), passed=passed, writes=writes)
-        broken = first_broken(turn)
-        acked = max((a.index for a in turn.answers if a.outcome == Outcome.SUCCESS), default=0)
+        try:
+            turn, after = self.machine.turn(place, self.snapshots[node], _told(happens, self.machine.clocks), passed=passed, writes=writes)
+            broken = first_broken(turn, self.profile.overlooks)
+            for beyond in remarks(turn):
+                self.remarks.setdefault(beyond.name, beyond)
+        except (LookupError, TypeError, ValueError) as error:  # the core's own: a rule has led it where no right rule leads; it stops there
+            return Done(node, (), 0, Broken("Node Goes On", f"node {place + 1} cannot go on: {type(error).__name__}: {error}"))
+        acked = max((a.index for a in turn.answers if a.outcome == Outcome.SUCCESS and a.client != READER), default=0)
         for listener in self.on_turn:
             listener(turn, after, broken)
-        return Done(self.snapshot_id(after), tuple(self._sent(left, turn) for left in turn.left), acked, broken)
+        missed = stale_read(turn)
+        stale = None if missed is None else Broken("No Stale Read", missed)
+        return Done(self.snapshot_id(after), tuple(self._sent(left, turn, after.epoch) for left in turn.left), acked, broken, stale)
 
-    def _sent(self, left: Left, turn: Turn) -> int:
+    def _sent(self, left: Left, turn: Turn, epoch: int) -> int:
         m = left.message
         if isinstance(m, AppendEntries):
-            m = m._replace(round=0, sent_at=round(m.sent_at - turn.now, 6))
+            m = m._replace(round=-STRIDE * epoch, sent_at=round(m.sent_at - turn.now, 6))
         elif isinstance(m, AppendReply):
             m = m._replace(round=ROUND - m.round)
         return self.packet_id(left.to - 1, m)
@@ -172,7 +192,7 @@ class System:
             case Late(packet, _):
                 to, message = self.packets[packet]
                 return (to, message.sender - 1)
-            case Write(i, _, _) | Crash(i):
+            case Write(i, _, _) | Read(i, _) | Crash(i):
                 return (i,)
         return tuple(range(self.profile.n))
 
@@ -187,15 +207,18 @@ class System:
             case Late():
                 changed = self._late(cluster, step.packet)
             case Write(i, number, _):
-                cluster.turn(i, ClientRequest(SET, "x", f"w{number}", "client", number, "op"))
+                cluster.turn(i, ClientRequest(SET, "x", f"w{number}", "client", request_id(number), "op"))
+                changed = cluster.changed()
+            case Read(i, since):
+                cluster.turn(i, ClientRequest(GET, "x", "", READER, since, "read"))
                 changed = cluster.changed()
             case Crash(i):
                 cluster.turn(i, Wake(RESTART))
                 changed = cluster.changed()
-            case Tick(slow):
-                changed = self._tick(cluster, slow)
+            case Tick():
+                changed = self._tick(cluster, step)
         if changed is None or (not changed.nodes and not changed.held and changed.broken is None and not isinstance(step, Late | Tick)):
-            return None
+            return changed if changed is not None and changed.stale is not None else None
         return changed
 
     def silenced(self, nodes: Nodes) -> tuple[Nodes, Broken | None]:
@@ -249,10 +272,10 @@ class System:
             cluster.turn(sender, self.packets[reply][1])
         return cluster.changed()
 
-    def _tick(self, cluster: _Cluster, slow: Place) -> Changed | None:
+    def _tick(self, cluster: _Cluster, step: Tick) -> Changed | None:
         for place in range(self.profile.n):
-            if place != slow:
-                cluster.turn(place, Wake(PASS), passed=TICK)
+            if place != step.slow:
+                cluster.turn(place, Wake(PASS), passed=TICK, writes=place != step.stuck)
         return cluster.changed()
 
     def aged(self, packet: int, slow: Place) -> int:
@@ -262,9 +285,9 @@ class System:
             to, m = self.packets[packet]
             oldest = self.profile.lease + 1
             if isinstance(m, AppendEntries) and m.sender - 1 != slow:
-                m = m._replace(round=min(m.round + 1, oldest), sent_at=max(m.sent_at - TICK, -oldest * TICK))
+                m = m._replace(round=_older(m.round, oldest), sent_at=max(m.sent_at - TICK, -oldest * TICK))
             elif isinstance(m, AppendReply) and to != slow:
-                m = m._replace(round=min(m.round + 1, oldest))
+                m = m._replace(round=_older(m.round, oldest))
             known = self._aged[packet, slow] = self.packet_id(to, m)
         return known
 
@@ -289,20 +312,31 @@ class _Cluster:
 
     def __init__(self, system: System, nodes: Nodes) -> None:
         self.system, self.before, self.nodes = system, nodes, list(nodes)
-        self.acked, self.broken = 0, None  # type: int, Broken | None
+        self.acked = 0
+        self.broken: Broken | None = None
+        self.stale: Broken | None = None
 
     def turn(self, place: Place, happens: Happens, *, passed: Seconds = 0.0, writes: bool = True) -> Done:
         done = self.system.turn(place, self.nodes[place], happens, passed, writes)
         self.nodes[place] = done.node
         self.acked = max(self.acked, done.acked)
         self.broken = self.broken or done.broken
+        self.stale = self.stale or done.stale
         return done
 
     def changed(self, held: list[int] | None = None) -> Changed:
         nodes = tuple([(place, new) for place, new in enumerate(self.nodes) if new != self.before[place]])
         public = self.system.histories.public
         seen = self.acked > 0 or any(public[new] != public[self.before[place]] for place, new in nodes)
-        return Changed(nodes, tuple(held or ()), self.acked, self.broken, seen)
+        return Changed(nodes, tuple(held or ()), self.acked, self.broken, seen, self.stale)
+
+
+def _older(round_: int, oldest: int) -> int:
+    """Return a round's name a tick later: its age grows, until it makes no difference any more. A refusal names none."""
+    if round_ == ROUND:
+        return round_
+    age = round_ % STRIDE
+    return round_ - age + min(age + 1, oldest)
 
 
 def _told(happens: Happens, clocks: list[Seconds]) -> Happens:

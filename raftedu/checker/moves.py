@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from raftedu.checker.model import Budget, Changed, State, System
-from raftedu.checker.steps import Append, Crash, Elect, Late, Place, Step, Tick, Write
+from raftedu.checker.steps import Append, Crash, Elect, Late, Place, Read, Step, Tick, Write
 
 __all__ = ["Move", "Moves"]
 
@@ -31,6 +31,7 @@ class Moves:
         self._system, self._profile = system, system.profile
         self._possible: dict[tuple[Any, ...], list[Move]] = {}
         self._late: dict[tuple[int, int], list[Move]] = {}
+        self._reads: dict[tuple[Any, ...], list[Move]] = {}
         self._known: dict[tuple[type, Step], dict[Any, Changed | None]] = {}
         self._voters = [self._sets_of_voters(i) for i in range(self._profile.n)]
 
@@ -38,23 +39,39 @@ class Moves:
         n = self._profile.n
         others = [place for place in range(n) if place != i]
         sizes = range(1, n) if n == 3 else range(1, n // 2 + 1)
-        alone = [()] if self._profile.late else []
+        alone = [()] if self._profile.late or n == 1 else []
         return alone + [voters for size in sizes for voters in combinations(others, size)]
 
     def of(self, state: State) -> list[Move]:
         """Return all moves of this state, in an order that depends on nothing but the state."""
-        nodes, net, _, budget = state
+        nodes, net, history, budget = state
         shapes = self._system.shapes
         shape = (budget, *[shapes[node] for node in nodes])
         moves = self._possible.get(shape)
         if moves is None:
             moves = self._possible[shape] = self._find(nodes, budget)
+        if self._profile.gets:
+            moves = moves + self._questions(shape, nodes, history, budget)
         return moves + [move for packet in dict.fromkeys(net) for move in self._arrivals(packet, budget)] if net else moves
 
     def _move(self, step: Step, budget: Budget) -> Move:
         known = self._known.setdefault((type(step), step), {})
         silent = isinstance(step, Elect) and not self._profile.timed
         return Move(step, self._system.budget_id(budget), itemgetter(*self._system.places(step)), known, silent)
+
+    def _questions(self, shape: tuple[int, ...], nodes: tuple[int, ...], history: int, budget: int) -> list[Move]:
+        left, since = self._system.budgets[budget], self._system.histories.all[history].acked
+        if not left.gets:
+            return []
+        moves = self._reads.get((shape, since))
+        if moves is None:
+            leaders = [i for i, node in enumerate(nodes) if self._system.leads[node] or self._profile.ask_all]
+            moves = self._reads[shape, since] = [self._move(Read(i, since), left._replace(gets=left.gets - 1)) for i in leaders]
+        return moves
+
+    def instead(self, move: Move, step: Step) -> Move:
+        """Return a move that costs what this one does and takes another step."""
+        return self._move(step, self._system.budgets[move.budget])
 
     def _arrivals(self, packet: int, budget: int) -> list[Move]:
         moves = self._late.get((packet, budget))
@@ -81,6 +98,9 @@ class Moves:
             moves.append(self._move(Tick(-1), left))
             if left.slow:
                 moves += [self._move(Tick(i), left._replace(slow=left.slow - 1)) for i in range(len(nodes))]
+            if left.stuck:
+                behind = [i for i, node in enumerate(nodes) if self._system.leads[node] and self._system.behind[node]]
+                moves += [self._move(Tick(-1, i), left._replace(stuck=left.stuck - 1)) for i in behind]
         return moves
 
     def _elections(self, i: Place, nodes: tuple[int, ...], left: Budget) -> list[Move]:
@@ -117,6 +137,6 @@ class Moves:
         moves, done = [], self._profile.writes - left.writes
         if left.writes:
             moves.append(self._move(Write(i, done + 1, False), left._replace(writes=left.writes - 1)))
-        if left.retries and done:
-            moves.append(self._move(Write(i, done, True), left._replace(retries=left.retries - 1)))
+        if left.retries:
+            moves += [self._move(Write(i, number, True), left._replace(retries=left.retries - 1)) for number in range(done, 0, -1)]
         return moves

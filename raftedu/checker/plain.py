@@ -12,7 +12,7 @@ from typing import NamedTuple
 from raftedu.checker.snapshot import Snapshot
 from raftedu.core.types import Entry, Index, NodeId, Role, Term
 
-__all__ = ["Moment", "audit"]
+__all__ = ["Moment", "audit", "broken"]
 
 
 class Moment(NamedTuple):
@@ -27,13 +27,14 @@ class Moment(NamedTuple):
 def audit(run: Sequence[Moment]) -> tuple[int, list[str]] | None:
     """Return after which moment an outcome is first broken, counted from 0, and which ones; ``None`` if none is."""
     for last in range(len(run)):
-        broken = _broken(run[: last + 1])
-        if broken:
-            return last, broken
+        names = broken(run[: last + 1])
+        if names:
+            return last, names
     return None
 
 
-def _broken(run: Sequence[Moment]) -> list[str]:
+def broken(run: Sequence[Moment]) -> list[str]:
+    """Return which outcomes are broken in a run, by its last moment."""
     verdicts = {
         "Election Safety": _two_leaders(run),
         "Log Matching": any(_mismatch(a.log, b.log) for a, b in combinations(run[-1].nodes, 2)),
@@ -42,7 +43,7 @@ def _broken(run: Sequence[Moment]) -> list[str]:
         "Lease Disjoint": len(run[-1].holders) > 1,
         "No Stale Read": any(0 <= sees < run[-1].acked for sees in run[-1].sees),
     }
-    return [name for name, broken in verdicts.items() if broken]
+    return [name for name, is_so in verdicts.items() if is_so]
 
 
 def _two_leaders(run: Sequence[Moment]) -> bool:

@@ -22,23 +22,30 @@ TOO_SLOW = 0.25
 """Seconds that one call may take; a search asks a rule some ten thousand times."""
 
 ENOUGH = 24
+"""So many views of a rule that have the same fields filled."""
+
+IDS = ("node", "voted_for", "candidate", "leader", "sender")
+ASK_FOR_NOBODY = ("start_election", "grant_vote", "on_higher_term", "follows_leader")
+"""Rules that are shown a node that may be nobody: there, ``None`` and node 0 must not be taken for one another."""
 
 
 @cache
 def _recorded() -> dict[str, tuple[Any, ...]]:
-    views: dict[str, dict[Any, None]] = {name: {} for name in rule_names()}
+    views: dict[str, dict[Any, dict[_Shown, None]]] = {name: {} for name in rule_names()}
 
     def note(name: str, view: Any, _: Any) -> None:
-        if len(views[name]) < ENOUGH:
-            views[name].setdefault(_Shown(deepcopy(view)))
+        kind = tuple(None if field is None else type(field).__name__ for field in view)
+        alike = views[name].setdefault(kind, {})
+        if len(alike) < ENOUGH:
+            alike.setdefault(_Shown(deepcopy(view)))
 
-    for profile in (p for p in PROFILES if p.name in ("crash", "stable lease", "clients")):
+    for profile in (p for p in PROFILES if p.name in ("crash", "stable lease", "clients", "read index")):
         search = Search(profile, recorded(RULES, rule_names(), note))
         for _ in range(3):
             for _ in search.go_deeper():
                 if search.transitions > 600:
                     break
-    return {name: tuple(shown.view for shown in kept) for name, kept in views.items()}
+    return {name: tuple(shown.view for alike in kinds.values() for shown in alike) for name, kinds in views.items()}
 
 
 class _Shown:
@@ -65,12 +72,14 @@ def preflight(rules: Rules, names: list[str]) -> None:
     Raises
     ------
     RuleError
-        It raised, answered nonsense, answered differently the second time, changed its view, or took too long.
+        It raised, answered nonsense, answered differently the second time, changed its view, took too long, or took node 0 for nobody.
     """
     guards = guarded(rules)
     for name in names:
         for view in views_of(name):
             _look_at(name, getattr(guards, name), view)
+            if name in ASK_FOR_NOBODY:
+                _look_at_ids(name, getattr(guards, name), view)
 
 
 def _look_at(name: str, rule: Any, view: Any) -> None:
@@ -90,3 +99,27 @@ def _look_at(name: str, rule: Any, view: Any) -> None:
         raise RuleError(
             name, view, f"{name} took {took:.1f} s for one answer; it must only look and decide, without waiting. It was given {words}"
         )
+
+
+NOBODY = 1000
+"""An id that no node has."""
+
+
+def _look_at_ids(name: str, rule: Any, view: Any) -> None:
+    """Ask once more with one node after the other called 0: whoever asks `if not voted_for` takes it for nobody."""
+    for id in sorted({getattr(view, field) for field in IDS if field in view._fields} - {None}):
+        if rule(_renamed(view, id, NOBODY)) != _renamed(rule(view), id, NOBODY):
+            continue  # it looks at ids as such; what comes of that a search will tell
+        other = _renamed(view, id, 0)
+        answer, expected = rule(other), _renamed(rule(view), id, 0)
+        if answer != expected:
+            raise RuleError(
+                name, other, f"{name} takes node 0 for nobody: it answered {answer!r:.100}, and {expected!r:.100} as long as no node was "
+                             f"called 0; ask `is None`, for 0 is an id. It was given {other!r}",
+            )  # fmt: skip
+
+
+def _renamed(record: Any, id: int, to: int) -> Any:
+    """Return a view or an answer in which one node has another id."""
+    fields = [field for field in IDS if field in getattr(record, "_fields", ()) and getattr(record, field) == id]
+    return record._replace(**dict.fromkeys(fields, to)) if fields else record

@@ -5,6 +5,7 @@ Nothing is remembered between turns here, so that a rule that answers differentl
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from raftedu.checker.machine import Happens, Turn, recorded
 from raftedu.checker.profiles import Profile
 from raftedu.checker.search import Search, warm_up
 from raftedu.checker.snapshot import Snapshot
-from raftedu.checker.steps import Late, Place, Step, in_words
+from raftedu.checker.steps import Late, Place, Step, Tick, in_words
 from raftedu.core.messages import Message
 from raftedu.core.outputs import Say
 from raftedu.core.rules import RULES, Rules
@@ -59,10 +60,13 @@ class Scene:
 
 
 class Script(NamedTuple):
-    """A step that stands for itself: ``packet`` is the message of a `Late` one."""
+    """A step that stands for itself: ``packet`` is the message of a `Late` one, and ``held_in`` the step that held it back, counted from 0
+    over the whole schedule, ``None`` if that is not known.
+    """
 
     step: Step
     packet: tuple[Place, Message] | None = None
+    held_in: int | None = None
 
 
 class Schedule(NamedTuple):
@@ -86,9 +90,37 @@ class Parting(NamedTuple):
 def script(search: Search, steps: list[Step]) -> Schedule:
     """Return the schedule that a search found, independent of that search."""
     first = warm_up(search.profile)
-    packets = search.system.packets
-    scripts = [Script(step, packets[step.packet] if isinstance(step, Late) else None) for step in (*first, *steps)]
+    packets, held_in = search.system.packets, _held_in(search, steps)
+    scripts = [Script(step) for step in first]
+    for step, since in zip(steps, held_in, strict=True):
+        known = since if since is None else since + len(first)
+        scripts.append(Script(step, packets[step.packet], known) if isinstance(step, Late) else Script(step))
     return Schedule(replace(search.profile, warm=False), tuple(scripts), len(first))
+
+
+def _held_in(search: Search, steps: list[Step]) -> list[int | None]:
+    """Return for every step that delivers a message which of these steps had held it back; ``None`` for all others."""
+    system, state = search.system, search.start
+    net: list[tuple[int, int]] = []  # what is held, and since which step
+    found: list[int | None] = [None] * len(steps)
+    for number, step in enumerate(steps):
+        try:
+            move = search.move(state, step)
+        except LookupError:  # under one set of names it does not go on: a rule looks at ids
+            break
+        if move.silent:
+            net = [(system.old(packet), since) for packet, since in net]
+        elif isinstance(step, Tick):
+            net = [(system.aged(packet, step.slow), since) for packet, since in net]
+        elif isinstance(step, Late):
+            place = [packet for packet, _ in net].index(step.packet)
+            found[number] = net[place][1]
+            if not step.again:
+                del net[place]
+        state, _, _ = search.apply(state, move)
+        new = Counter(state[1]) - Counter(packet for packet, _ in net)
+        net += [(packet, number) for packet in new.elements()]
+    return found
 
 
 def play(schedule: Schedule, rules: Rules) -> list[Scene]:
@@ -99,7 +131,7 @@ def play(schedule: Schedule, rules: Rules) -> list[Scene]:
     search = Search(schedule.profile, spied, alike=False)
     system, state, scenes = search.system, search.start, []
     system.machine.listen()
-    for number, (step, packet) in enumerate(schedule.scripts):
+    for number, (step, packet, _) in enumerate(schedule.scripts):
         step = step if packet is None else Late(system.packet_id(*packet), step.again)  # type: ignore[union-attr]
         scene = Scene(in_words(step, system.packets, timed=schedule.profile.timed), number < schedule.before)
         scenes.append(scene)

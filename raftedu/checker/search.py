@@ -85,6 +85,8 @@ class Search:
         for move in self.moves.of(state):
             if type(move.step) is type(step) and move.step == step:
                 return move
+            if isinstance(move.step, Elect) and isinstance(step, Elect) and in_order(move.step) == in_order(step):
+                return self.moves.instead(move, step)  # the same voters in another order: under other names
         raise LookupError(f"{step} is not possible")
 
     # ---- one depth
@@ -114,10 +116,12 @@ class Search:
                 continue
             after, outcome = self._after(start, move, changed)
             obligation = None if self.outcomes_only else (unheard if move.silent else None) or changed.broken
-            if after in raw and obligation is None:
+            if after in raw and obligation is None and outcome is None:
                 continue
             raw.add(after)
             outcome = outcome or self.judge(after)
+            if outcome is not None and outcome.name in self.profile.overlooks:
+                outcome = None
             if outcome is not None and INVARIANTS[outcome.name].kind != "outcome":
                 obligation, outcome = (None if self.outcomes_only else obligation or outcome), None
             if obligation is not None or outcome is not None:
@@ -136,6 +140,8 @@ class Search:
             return state, None, None
         after, outcome = self._after(start, move, changed)
         outcome, obligation = outcome or self.judge(after), unheard or changed.broken
+        if outcome is not None and outcome.name in self.profile.overlooks:
+            outcome = None
         if outcome is not None and INVARIANTS[outcome.name].kind != "outcome":
             obligation, outcome = obligation or outcome, None
         return after, obligation, outcome
@@ -149,7 +155,7 @@ class Search:
 
     def _after(self, state: State, move: Move, changed: Changed) -> tuple[State, Broken | None]:
         nodes, net, history, _ = state
-        new_nodes, outcome = list(nodes), None
+        new_nodes, outcome = list(nodes), changed.stale
         for place, node in changed.nodes:
             new_nodes[place] = node
         if changed.seen:
@@ -243,6 +249,11 @@ class Search:
             back = inverse(names)
             story = tuple([story[back[place]] for place in range(len(names))])
         return told
+
+
+def in_order(step: Elect) -> Elect:
+    """Return the election with its voters in the order of their places."""
+    return step._replace(voters=tuple(sorted(step.voters)))
 
 
 def inverse(names: Names) -> Names:

@@ -7,7 +7,7 @@ seconds from now, and what lies so far back that it makes no difference any more
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from raftedu.checker.profiles import TICK, Profile
@@ -16,19 +16,21 @@ from raftedu.core.kv import KeyValue
 from raftedu.core.log import Log
 from raftedu.core.outputs import Persist
 from raftedu.core.rules import RULES
-from raftedu.core.state import ELECTION, LEADER, State, Unsynced
-from raftedu.core.types import Entry, HardState, Index, NodeId, Role, Seconds, Term
+from raftedu.core.state import ELECTION, LEADER, ParkedRead, State, Unsynced
+from raftedu.core.types import SET, Entry, HardState, Index, NodeId, Role, Seconds, Term
 from raftedu.core.views import Ballot, Round
 
-__all__ = ["LEFT_OUT", "ROUND", "Disk", "Snapshot", "fresh", "kv_after", "rename", "restore", "take"]
+__all__ = ["LEFT_OUT", "ROUND", "STRIDE", "Disk", "Parked", "Snapshot", "epoch_of", "fresh", "kv_after", "rename", "restore", "take"]
 
-ROUND = 1000
-"""A round sent ``a`` ticks ago has the number ``ROUND - a``, whatever it was called when it was sent."""
+ROUND, STRIDE = 1000, 100
+"""A round that a leader sent ``a`` ticks ago, after it had been asked ``e`` GETs in its term, has the number ``ROUND + e * STRIDE - a``,
+whatever it was called when it was sent: so numbers are in the order of sending, as far as anything rests on it.
+"""
 
 LEFT_OUT = frozenset({
     "node", "config", "rules", "peers", "majority", "promise_length", "kappa", "ran_before", "seq", "written", "changed_from", "truncated",
     "campaign_seq", "round", "in_flight", "lease_told", "next_heartbeat_at", "appended", "generation", "leader_due", "listening", "out",
-    "sends", "saved_index", "rounds",
+    "sends", "saved_index", "rounds", "full_round", "has_lease", "told_lease",
 })  # fmt: skip
 """The fields of `State` that no snapshot holds: constant, derived from others, or without influence on what a node may do next."""
 
@@ -42,6 +44,15 @@ class Disk(NamedTuple):
     hard: HardState
     entries: Entries
     pending: tuple[tuple[Persist, Unsynced], ...]
+
+
+class Parked(NamedTuple):
+    """A GET that waits for a round: when it was asked, seconds from now, and how many had been asked before it in this term."""
+
+    asked: Seconds
+    epoch: int
+    read_index: Index
+    request: ClientRequest
 
 
 class Snapshot(NamedTuple):
@@ -60,7 +71,7 @@ class Snapshot(NamedTuple):
     ballots: tuple[Ballot, ...]
     next: tuple[Index, ...]
     match: tuple[Index, ...]
-    answered: tuple[tuple[Seconds, Seconds] | None, ...]
+    answered: tuple[tuple[Seconds, Seconds, int] | None, ...]  # sent, received, and the epoch of the round
     last_sent: Seconds
     elected: Seconds
     wait: Seconds
@@ -69,6 +80,8 @@ class Snapshot(NamedTuple):
     lease: Seconds | None
     owes_no_op: bool
     waiters: Waiters
+    reads: tuple[Parked, ...]
+    epoch: int  # how many GETs this leader has been asked in its term; 0 where nobody asks
     disk: Disk | None  # None: it holds what the node holds
 
 
@@ -93,7 +106,7 @@ def fresh(profile: Profile) -> Snapshot:
     none = (0,) * profile.n
     return Snapshot(
         Role.FOLLOWER, 0, None, None, (), 0, 0, None, promised, 0.0, (), none, none, (None,) * profile.n, 0.0, 0.0, 0.0, False, True, None,
-        False, (), None,
+        False, (), (), 0, None,
     )  # fmt: skip
 
 
@@ -129,14 +142,25 @@ def _restore_progress(s: State, old: Snapshot, at: Seconds) -> None:
     s.next_index = {p: old.next[p - 1] for p in s.peers if old.next[p - 1]}
     s.match_index = {p: old.match[p - 1] for p in s.peers if old.next[p - 1]}
     s.in_flight, s.answered, s.rounds, s.appended = {}, {}, {}, {}
-    s.round = ROUND + round(old.last_sent / TICK)
+    s.round = s.full_round = _number(old.last_sent, old.epoch)
+    s.reads = deque(ParkedRead(p.request, p.read_index, at + p.asked, ROUND + STRIDE * p.epoch) for p in old.reads)
     if old.role is Role.LEADER:
         for peer in s.peers:
             answer = old.answered[peer - 1]
             if answer is not None:
-                s.answered[peer] = Round(at + answer[0], at + answer[1])
-        s.rounds = {ROUND - age: at - age * TICK for age in range(round(-old.elected / TICK), -1, -1)}
-        s.appended = {(e.client, e.request): i for i, e in enumerate(old.log, 1) if i > old.applied and e.client}
+                s.answered[peer] = Round(at + answer[0], at + answer[1], "", _number(answer[0], answer[2]))
+        ages = range(round(-old.elected / TICK), -1, -1)
+        s.rounds = {_number(-age * TICK, epoch): at - age * TICK for epoch in range(old.epoch + 1) for age in ages}
+        s.appended = {(e.client, e.request): i for i, e in enumerate(old.log, 1) if i > old.applied and e.client and e.op == SET}
+
+
+def _number(sent: Seconds, epoch: int) -> int:
+    return ROUND + STRIDE * epoch + round(sent / TICK)
+
+
+def epoch_of(number: int) -> int:
+    """Return the epoch of a round; a world that counts its rounds plainly, from 1, has an epoch for each."""
+    return number if number <= ROUND - STRIDE else -((ROUND - number) // STRIDE)
 
 
 def _restore_disk(s: State, old: Snapshot, at: Seconds) -> None:
@@ -154,7 +178,7 @@ def _restore_disk(s: State, old: Snapshot, at: Seconds) -> None:
 # ---- a snapshot of a State
 
 
-def take(s: State, now: Seconds, profile: Profile, disk: Disk | None) -> Snapshot:
+def take(s: State, now: Seconds, profile: Profile, disk: Disk | None, epoch: int = 0) -> Snapshot:
     """Return the snapshot of this node at ``now``; ``disk`` is what it holds if that is not all the node knows."""
     floor = -(profile.lease + 1) * TICK
     leads, timed = s.role is Role.LEADER, profile.timed
@@ -181,9 +205,11 @@ def take(s: State, now: Seconds, profile: Profile, disk: Disk | None) -> Snapsho
         (since if times else left)(s.wait_until) if leads else 0.0,
         s.waiting and leads,
         s.commit_blocked if leads else True,
-        left(s.lease_expiry) if times and s.lease_expiry is not None else None,
+        since(s.lease_expiry) if times and s.lease_expiry is not None else None,
         s.owes_no_op and leads,
         tuple((index, tuple(s.waiters[index])) for index in sorted(s.waiters)),
+        tuple(Parked(since(r.asked_at), epoch_of(r.after_round), r.read_index, r.request) for r in s.reads),
+        epoch,
         disk,
     )  # fmt: skip
 
@@ -192,9 +218,9 @@ def _by_node(table: Mapping[NodeId, Index], n: int) -> tuple[Index, ...]:
     return tuple([table.get(node, 0) for node in range(1, n + 1)])
 
 
-def _answer(s: State, node: NodeId, since: object) -> tuple[Seconds, Seconds] | None:
+def _answer(s: State, node: NodeId, since: Callable[[Seconds], Seconds]) -> tuple[Seconds, Seconds, int] | None:
     answer = s.answered.get(node)
-    return None if answer is None else (since(answer.sent_at), since(answer.received_at))  # type: ignore[operator]
+    return None if answer is None else (since(answer.sent_at), since(answer.received_at), epoch_of(answer.number))
 
 
 def _odd_kv(s: State, entries: Entries) -> str | None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote, VoteReply
+from raftedu.core.types import Index
 
-__all__ = ["Append", "Crash", "Elect", "Late", "Place", "Step", "Tick", "Write", "in_words"]
+__all__ = ["READER", "Append", "Crash", "Elect", "Late", "Place", "Read", "Step", "Tick", "Write", "in_words"]
 
 Place: TypeAlias = int
+
+READER = "reader"
+"""The client that asks for every GET; its request id says up to which entry SETs had been acknowledged when it asked."""
 
 
 class Elect(NamedTuple):
@@ -48,6 +52,13 @@ class Write(NamedTuple):
     retry: bool
 
 
+class Read(NamedTuple):
+    """A client asks node ``i`` for x, after entry ``since`` was acknowledged: it must not see less."""
+
+    i: Place
+    since: Index
+
+
 class Crash(NamedTuple):
     """Node ``i`` loses all that is not on its disk, and starts again at once."""
 
@@ -55,12 +66,16 @@ class Crash(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """Time passes, for all nodes but ``slow`` (-1: for all), and every message that leaders send meanwhile is lost."""
+    """Time passes, for all nodes but ``slow`` (-1: for all), and every message that leaders send meanwhile is lost.
+
+    ``stuck``: whose disk does not get on meanwhile (-1: nobody's).
+    """
 
     slow: Place
+    stuck: Place = -1
 
 
-Step: TypeAlias = Elect | Append | Late | Write | Crash | Tick
+Step: TypeAlias = Elect | Append | Late | Write | Read | Crash | Tick
 
 
 def in_words(step: Step, packets: list[tuple[Place, Message]], *, timed: bool) -> str:
@@ -76,10 +91,13 @@ def in_words(step: Step, packets: list[tuple[Place, Message]], *, timed: bool) -
             return f"late {_message(*packets[packet])}{', and it will come again' if again else ''}"
         case Write(i, number, retry):
             return f"{'retry' if retry else 'write'} x=w{number} at {i + 1}"
+        case Read(i, since):
+            return f"read x at {i + 1}{f', after entry {since} was acknowledged' if since else ''}"
         case Crash(i):
             return f"crash and restart {i + 1}"
-        case Tick(slow):
-            return "time passes" if slow < 0 else f"time passes, and the clock of {slow + 1} is slow"
+        case Tick(slow, stuck):
+            late = f", and the clock of {slow + 1} is slow" if slow >= 0 else ""
+            return f"time passes{late}{f', and the disk of {stuck + 1} is stuck' if stuck >= 0 else ''}"
 
 
 _WORDS = {RequestVote: "vote request", VoteReply: "vote", AppendEntries: "append", AppendReply: "reply"}

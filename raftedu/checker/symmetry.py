@@ -12,7 +12,7 @@ from typing import TypeAlias
 from raftedu.checker.history import History
 from raftedu.checker.model import State, System
 from raftedu.checker.snapshot import rename
-from raftedu.checker.steps import Append, Crash, Elect, Late, Step, Tick, Write
+from raftedu.checker.steps import Append, Crash, Elect, Late, Read, Step, Tick, Write
 
 __all__ = ["Names", "Symmetry"]
 
@@ -72,8 +72,8 @@ class Symmetry:
             others = sorted(zip(s.next, s.match, [a or (-1e9, 0.0) for a in s.answered], strict=True))
             key = (
                 s.role, s.term, s.voted_for is None, s.voted_for == me, s.leader is None, s.leader == me, s.log, s.commit, s.applied,
-                s.promise,
-                len(s.ballots), tuple(others), s.last_sent, s.elected, s.wait, s.lease or -1, s.owes_no_op, s.waiters, s.disk is None,
+                s.promise, len(s.ballots), tuple(others), s.last_sent, s.elected, s.wait, s.lease or -1, s.owes_no_op, s.waiters, s.reads,
+                s.epoch, s.disk is None,
             )  # fmt: skip
             known = self._signatures[place][node] = self._signature_ids.setdefault(key, len(self._signature_ids) + 1)
         return known
@@ -104,14 +104,16 @@ class Symmetry:
         """Return the same step under other names."""
         match step:
             case Elect(i, voters, term, delayed):
-                return Elect(names[i], tuple(sorted(names[v] for v in voters)), term, delayed)
+                return Elect(names[i], tuple(names[v] for v in voters), term, delayed)
             case Append(i, j, how):
                 return Append(names[i], names[j], how)
             case Late(packet, again):
                 return Late(self._packet(names, packet), again)
             case Write(i, number, retry):
                 return Write(names[i], number, retry)
+            case Read(i, since):
+                return Read(names[i], since)
             case Crash(i):
                 return Crash(names[i])
-            case Tick(slow):
-                return Tick(names[slow] if slow >= 0 else slow)
+            case Tick(slow, stuck):
+                return Tick(names[slow] if slow >= 0 else slow, names[stuck] if stuck >= 0 else stuck)

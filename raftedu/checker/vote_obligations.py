@@ -6,7 +6,7 @@ what the node did, never how its rules came to it.
 
 from __future__ import annotations
 
-from raftedu.checker.machine import CAMPAIGN, RESTART, Turn
+from raftedu.checker.machine import CAMPAIGN, RESTART, Turn, Wake
 from raftedu.checker.turns import append_received, append_reply, appends, elected, granted, vote_reply, voters, woken
 from raftedu.core.messages import AppendEntries, AppendReply, RequestVote, VoteReply
 from raftedu.core.state import ELECTION
@@ -17,6 +17,10 @@ __all__ = [
     "grants_a_vote", "heartbeat_at_once", "log_check", "one_vote_a_term", "own_term_in_replies", "random_timeouts",
     "refuses_other_leaders", "resets_timer", "takes_office", "vote_of_this_term",
 ]  # fmt: skip
+
+
+PATIENCE = 10
+"""So many times the longest timeout is too long to wait for an election."""
 
 
 def one_vote_a_term(t: Turn) -> str | None:
@@ -56,7 +60,7 @@ def grants_a_vote(t: Turn) -> str | None:
     if not free or theirs < mine:
         return None
     logs = f"whose log ends with (term {theirs[0]}, index {theirs[1]}), its own with (term {mine[0]}, index {mine[1]})"
-    return f"node {t.node} had no vote in term {m.term} and refused it to {m.sender}, {logs}"
+    return f"node {t.node} had not voted in term {m.term} and refused its vote to {m.sender}, {logs}"
 
 
 def vote_of_this_term(t: Turn) -> str | None:
@@ -107,12 +111,16 @@ def candidate_votes_for_itself(t: Turn) -> str | None:
 
 
 def campaigns(t: Turn) -> str | None:
-    """Whoever hears of no leader begins an election in a new term, a candidate too (§5.2)."""
-    if not woken(t, CAMPAIGN) or t.old.role is Role.LEADER:
+    """Whoever hears of no leader begins an election in the next term, a candidate too (§5.2)."""
+    if not isinstance(t.happens, Wake) or t.happens.what != CAMPAIGN or t.old.role is Role.LEADER:
         return None
-    if t.new.term > t.old.term and t.new.role is not Role.FOLLOWER:
-        return None
-    return f"node {t.node}, a {t.old.role} of term {t.old.term}, heard of no leader and began no election in a new term"
+    if t.old.role is Role.CANDIDATE and t.new.role is Role.LEADER and t.new.term == t.old.term:
+        return None  # its own vote was all it lacked, and came to its disk
+    who = f"node {t.node}, a {t.old.role} of term {t.old.term}, heard of no leader and began"
+    if t.new.term <= t.old.term or t.new.role is Role.FOLLOWER:
+        return f"{who} no election in a new term"
+    wanted = max(t.old.term + 1, t.happens.term)
+    return None if t.new.term <= wanted else f"{who} an election in term {t.new.term}, though {wanted} is the next"
 
 
 def adopts_terms(t: Turn) -> str | None:
@@ -199,6 +207,8 @@ def random_timeouts(t: Turn) -> str | None:
             return f"node {t.node} waits exactly {timer.low} s before it campaigns: votes may split for ever"
         if timer.low < c.heartbeat:
             return f"node {t.node} may campaign after {timer.low} s, before the next heartbeat ({c.heartbeat} s) can arrive"
+        if timer.high > PATIENCE * c.election_max:
+            return f"node {t.node} may wait {timer.high} s before it campaigns; everybody waits {c.election_max} s at most"
     return None
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "client": "SET and GET keys: at a prompt, as arguments, or from a pipe.",
     "dump": "Print what nodes said, of one folder or of several in one row.",
     "plot": "Draw the story that dump.txt files tell.",
+    "check": "Look for the shortest schedule that breaks rules of your own.",
     "lab": "Open the notebooks.",
 }
 """Each command, and what the list of commands says of it."""

@@ -1,17 +1,16 @@
-"""Requests of clients: SET by majority, GET at once under a valid lease, everything else refused with a hint (§8)."""
+"""Requests of clients: what is wrong with them, and SET by majority; a GET goes to `raftedu.core.reads` (§8)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raftedu.core.answers import answer
-from raftedu.core.config import READ_MODES
+from raftedu.core.answers import answer, refuse
 from raftedu.core.inputs import ClientRequest
-from raftedu.core.leases import lease_is_valid
+from raftedu.core.reads import read
 from raftedu.core.replication import append, send_round
 from raftedu.core.state import State, say
-from raftedu.core.types import SET, Entry, Role, Seconds
-from raftedu.core.views import DedupView, ReadView, WriteView
+from raftedu.core.types import GET, SET, Entry, Role, Seconds
+from raftedu.core.views import DedupView, WriteView
 
 __all__ = ["on_client_request"]
 
@@ -31,12 +30,12 @@ def on_client_request(s: State, request: ClientRequest, now: Seconds) -> None:
     elif request.op == SET:
         _write(s, request, now)
     else:
-        _read(s, request, now)
+        read(s, request, now)
 
 
 def _problem(s: State, request: ClientRequest) -> str:
     """Return what is wrong with the request itself, before anything is done with it; empty if nothing."""
-    if request.op not in (SET, "GET"):
+    if request.op not in (SET, GET):
         return f"there is no operation {request.op!r}: use SET or GET"
     if request.request < 0:
         return f"the request id {request.request} is negative: request ids count up from 0; nothing was appended"
@@ -57,7 +56,7 @@ def _problem(s: State, request: ClientRequest) -> str:
 
 def _write(s: State, request: ClientRequest, now: Seconds) -> None:
     if not s.rules.accepts_client_write(WriteView(s.role, now, s.wait_until, s.config.lease_policy)):
-        _refuse(s, request, now)
+        refuse(s, request, now)
     elif not _was_applied(s, request, now):
         index = s.appended.get((request.client, request.request)) if request.client else None
         if index is None or s.log.last_term != s.term:  # an older entry alone would never commit (§5.4.2); a copy takes effect once
@@ -75,59 +74,9 @@ def _was_applied(s: State, request: ClientRequest, now: Seconds) -> bool:
     if last is None or s.rules.apply_once(DedupView(request.client, request.request, last, is_leader=True)):
         return False
     if s.waiting:
-        _refuse(s, request, now)
+        refuse(s, request, now)
     elif request.request == last:
         answer(s, request, "applied", reason="a retry: it had been applied before")
     else:
         answer(s, request, "outdated", reason=f"request {last} of this client came later and is applied", final=True)
     return True
-
-
-def _read(s: State, request: ClientRequest, now: Seconds) -> None:
-    commit_term = s.log.term_at(s.commit_index) or 0
-    view = ReadView(
-        s.config.read_mode, s.role, lease_is_valid(s, now), s.term, commit_term, s.commit_index, s.last_applied, now, s.wait_until,
-        s.lease_expiry,
-    )  # fmt: skip
-    served = s.rules.may_serve_read(view)
-    why = "" if served else _why_not_read(s, view)
-    value = s.kv.data.get(request.key, "")
-    facts: dict[str, Any] = {"op_id": request.op_id, "key": request.key, "value": value if served else "", "mode": view.read_mode}
-    facts |= {"checked_at": now, "wait_until": s.wait_until, "expiry": s.lease_expiry, "commit": s.commit_index}
-    facts |= {"applied": s.last_applied, "commit_term": commit_term, "why": why, "now": now}
-    say(s, "read_served" if served else "read_refused", **facts)
-    if served:
-        answer(s, request, "read", value=value, found=request.key in s.kv.data)
-    else:
-        _refuse(s, request, now, why)
-
-
-def _why_not_read(s: State, view: ReadView) -> str:
-    if s.role != Role.LEADER:
-        return _why_not_leader(s)
-    if view.read_mode == READ_MODES[0] and not view.lease_is_valid:
-        return _why_no_lease(s, view.now)
-    if view.commit_term != view.term:
-        return f"node {s.node} has committed no entry of its term {s.term} yet"
-    return f"node {s.node} has applied only {view.last_applied} of {view.commit_index} committed entries"
-
-
-def _why_not_leader(s: State) -> str:
-    known = "it knows no leader" if s.leader is None else f"node {s.leader} leads term {s.term}"
-    return f"node {s.node} is a {s.role}; {known}"
-
-
-def _why_no_lease(s: State, now: Seconds) -> str:
-    if now < s.wait_until:
-        return f"node {s.node} must wait {s.wait_until - now:.3f} s for an older lease to run out"
-    return f"node {s.node} has no valid lease"
-
-
-def _refuse(s: State, request: ClientRequest, now: Seconds, why: str = "") -> None:
-    if s.role == Role.LEADER:
-        soon = s.config.heartbeat / 10
-        later = max(soon, s.wait_until - now) if now < s.wait_until else soon
-        answer(s, request, "refused", reason=why or _why_no_lease(s, now), retry_after=later)
-    else:
-        pause = s.config.heartbeat if s.leader is None else None
-        answer(s, request, "refused", reason=why or _why_not_leader(s), retry_after=pause)

@@ -10,10 +10,11 @@ from typing import Any
 
 from raftedu.core.types import NodeId, Seconds
 
-__all__ = ["LEASE_POLICIES", "READ_MODES", "Config", "ConfigError"]
+__all__ = ["LEASE_POLICIES", "NO_LEASE", "READ_MODES", "Config", "ConfigError"]
 
-LEASE_POLICIES = ("wait-then-append", "deferred-commit")
-READ_MODES = ("lease", "unsafe")
+NO_LEASE = "no-lease"
+LEASE_POLICIES = ("wait-then-append", "deferred-commit", NO_LEASE)
+READ_MODES = ("lease", "read-index", "log", "unsafe")
 
 _NUMBERS = ("lease", "heartbeat", "election_min", "election_max", "rho", "batch_size", "max_bytes")
 LARGEST = 16 * 2**20
@@ -42,9 +43,12 @@ class Config:
         The largest rate error that any node's clock may have; promises are longer by ``kappa`` (R1).
     lease_policy
         What a new leader does while it waits for the old lease: ``"wait-then-append"`` takes no entry,
-        ``"deferred-commit"`` replicates at once and holds back the commit (R5).
+        ``"deferred-commit"`` replicates at once and holds back the commit (R5). ``"no-lease"`` is plain Raft, as the comparison:
+        no promise, no wait, and a leader that hears of no majority for ``election_max`` steps down.
     read_mode
-        ``"lease"``, or ``"unsafe"``: any leader answers, to show the stale read.
+        How a leader answers a GET: ``"lease"``, at once under its lease; ``"read-index"``, after a round of heartbeats that was
+        sent after the GET arrived; ``"log"``, when an entry of its own is applied; ``"unsafe"``, at once and in any case, to show
+        the stale read.
     batch_size
         The most entries in one AppendEntries.
     no_op_on_election
@@ -101,6 +105,10 @@ class Config:
             (not 0 <= self.rho < 0.5, f"rho={self.rho} must be a rate error from 0 to below 0.5"),
             (self.lease_policy not in LEASE_POLICIES, f"lease_policy={self.lease_policy!r}: choose one of {', '.join(LEASE_POLICIES)}"),
             (self.read_mode not in READ_MODES, f"read_mode={self.read_mode!r}: choose one of {', '.join(READ_MODES)}"),
+            (
+                self.read_mode == "lease" and not self.has_lease,
+                "read_mode='lease' needs a lease, and lease_policy='no-lease' has none: choose read_mode='read-index', 'log' or 'unsafe'",
+            ),
             (self.batch_size < 1, f"batch_size={self.batch_size} must be at least 1, or no entry is ever sent"),
             (not 1 <= self.max_bytes <= LARGEST, f"max_bytes={self.max_bytes} must be from 1 to {LARGEST}: more does not fit in a message"),
         ]
@@ -127,14 +135,19 @@ class Config:
         return len(self.nodes) // 2 + 1
 
     @property
+    def has_lease(self) -> bool:
+        """Whether leaders hold leases at all; ``lease_policy="no-lease"`` is plain Raft."""
+        return self.lease_policy != NO_LEASE
+
+    @property
     def kappa(self) -> float:
         """How much longer than L a promise must be, so that it outlasts the lease on any two clocks (R1)."""
         return (1 + self.rho) / (1 - self.rho)
 
     @property
     def promise(self) -> Seconds:
-        """The length of a promise: ``L * kappa``."""
-        return self.lease * self.kappa
+        """The length of a promise: ``L * kappa``; 0 where nobody holds a lease."""
+        return self.lease * self.kappa if self.has_lease else 0.0
 
     def peers(self, node: NodeId) -> tuple[NodeId, ...]:
         """Return the ids of all nodes but ``node``."""

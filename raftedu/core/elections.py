@@ -27,7 +27,7 @@ def campaign(s: State, now: Seconds) -> None:
     s.ballots.clear()
     s.campaign_seq = s.seq + (s.hard != s.written)
     for peer in s.peers:
-        send(s, peer, RequestVote(s.term, s.node, s.log.last_index, s.log.last_term, s.config.lease))
+        send(s, peer, RequestVote(s.term, s.node, s.log.last_index, s.log.last_term, s.told_lease))
 
 
 def count_own_vote(s: State, now: Seconds) -> None:

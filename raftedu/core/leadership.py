@@ -5,7 +5,7 @@ from __future__ import annotations
 from raftedu.core.leases import check_lease, lease_deadline, renew, start_wait
 from raftedu.core.replication import append, heartbeat, send_round, try_commit
 from raftedu.core.state import ELECTION, LEADER, State, arm, disarm, say, set_role
-from raftedu.core.types import Entry, Role, Seconds
+from raftedu.core.types import SET, Entry, Role, Seconds
 from raftedu.core.views import NewLeaderView
 
 __all__ = ["become_leader", "check_deadlines", "plan_wake_up"]
@@ -43,8 +43,8 @@ def _begin_replication(s: State) -> None:
         s.saved_index = min(s.saved_index, new.keep_log_to)
         s.changed_from, s.truncated = new.keep_log_to + 1, True
         say(s, "entries_truncated", index=new.keep_log_to, from_index=new.keep_log_to + 1)
-    unapplied = range(s.last_applied + 1, s.log.last_index + 1)
-    s.appended = {(s.log.entry(i).client, s.log.entry(i).request): i for i in unapplied if s.log.entry(i).client}
+    unapplied = enumerate(s.log.between(s.last_applied + 1, s.log.last_index), s.last_applied + 1)
+    s.appended = {(entry.client, entry.request): i for i, entry in unapplied if entry.client and entry.op == SET}
 
 
 def _say_elected(s: State, now: Seconds) -> None:

@@ -21,6 +21,10 @@ def promise_at_restart(s: State, now: Seconds) -> None:
 def promise(s: State, leader: NodeId, entries: tuple[Entry, ...], sent_at: Seconds, now: Seconds, msg: str) -> None:
     """Promise the leader to help no other while its lease may run, before it is answered [R1]."""
     old, length = s.promise_until, s.promise_length
+    if not s.has_lease:
+        if s.promised and now >= old:
+            s.promised = 0.0  # a promise of an earlier life, when this cluster had leases, is over for good
+        return
     s.promise_until = s.rules.lease_promise(make(PromiseView, (old, now, length, s.config.lease, entries, sent_at)))
     # Saved once in a lifetime, before the first reply: a later life may run with a shorter lease [R10].
     if s.promised < length:
@@ -51,6 +55,8 @@ def lease_is_valid(s: State, now: Seconds) -> bool:
 
 def renew(s: State, now: Seconds) -> None:
     """Let the rule `lease_expiry` look at the rounds and their answers, and say what came of it [R2]."""
+    if not s.has_lease:
+        return
     sent_at = s.rounds.get(s.round, s.elected_at)
     view = make(LeaseView, (
         s.config.lease, s.lease_expiry, dict(s.answered), s.majority, now, sent_at, s.wait_until, s.kappa,
@@ -77,37 +83,55 @@ def note_answer(s: State, follower: NodeId, round_: int, now: Seconds, msg: str)
     """Remember the latest round that a follower answered in this term; what renews a lease is when it was *sent* [U2]."""
     sent_at = s.rounds.get(round_)
     known = s.answered.get(follower)
-    if sent_at is not None and (known is None or sent_at > known.sent_at):
-        s.answered[follower] = make(Round, (sent_at, now, msg))
+    if sent_at is not None and (known is None or round_ > known.number):
+        s.answered[follower] = make(Round, (sent_at, now, msg, round_))
 
 
 def forget_old_rounds(s: State, now: Seconds) -> None:
     """Forget rounds that can renew nothing any more; they are in the order of sending."""
     # Looked up first and removed after: to ask a dict for its first key again and again would pass over all that was removed.
-    for round_ in list(takewhile(lambda round_: s.rounds[round_] + 2 * s.config.lease <= now, s.rounds)):
+    for round_ in list(takewhile(lambda round_: s.rounds[round_] + 2 * _patience(s) <= now, s.rounds)):
         del s.rounds[round_]
 
 
 def lease_deadline(s: State, now: Seconds) -> Seconds:
     """Return when this leader has to look again whether it must give up [R9]."""
-    if s.lease_expiry is not None:
+    if not s.has_lease:
+        deadline = _heard_at(s, now) + s.config.election_max
+    elif s.lease_expiry is not None:
         deadline = s.lease_expiry
     else:
         deadline = max(s.wait_until, s.elected_at) + s.config.election_max
-    return min(deadline, s.unsynced[0].since + s.config.lease) if s.unsynced else deadline
+    return min(deadline, s.unsynced[0].since + _patience(s)) if s.unsynced else deadline
+
+
+def _patience(s: State) -> Seconds:
+    """Return how long an answer, or the own disk, may take until nothing rests on it any more."""
+    return s.config.lease if s.has_lease else s.config.election_max
+
+
+def _heard_at(s: State, now: Seconds) -> Seconds:
+    """Return when the latest rounds that a majority has answered were sent; the election if there is none in this term."""
+    sent = sorted([now, *(round_.sent_at for round_ in s.answered.values())], reverse=True)
+    return max(s.elected_at, sent[s.majority - 1]) if len(sent) >= s.majority else s.elected_at
 
 
 def check_lease(s: State, now: Seconds) -> bool:
     """Step down if the rule says so; return whether this leader goes on [R9]."""
     busy_since = s.unsynced[0].since if s.unsynced else None
     c = s.config
-    view = make(StepDownView, (now, c.lease, s.lease_expiry, s.wait_until, s.elected_at, c.election_max, busy_since))
+    heard_at = s.elected_at if s.has_lease else _heard_at(s, now)
+    view = make(StepDownView, (
+        now, c.lease, s.lease_expiry, s.wait_until, s.elected_at, c.election_max, busy_since, c.lease_policy, heard_at,
+    ))  # fmt: skip
     if not s.rules.must_step_down(view):
         return True
-    if busy_since is not None and now >= busy_since + c.lease:
+    if busy_since is not None and now >= busy_since + _patience(s):
         why = f"its disk has been busy for {now - busy_since:.3f} s"
-    elif s.lease_expiry is None:
+    elif s.lease_expiry is None and heard_at == s.elected_at:
         why = f"no majority answered within {now - s.elected_at:.3f} s of its election"
+    elif s.lease_expiry is None:
+        why = f"no majority answered a round sent after {heard_at:.3f}"
     else:
         why = f"no majority answered a round sent after {s.lease_expiry - c.lease:.3f}"
     step_down(s, now, why, "lease_expired")

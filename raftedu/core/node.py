@@ -17,6 +17,7 @@ from raftedu.core.leadership import check_deadlines, plan_wake_up
 from raftedu.core.leases import lease_is_valid, promise_at_restart
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote, VoteReply, is_reply
 from raftedu.core.outputs import Output
+from raftedu.core.reads import serve_reads
 from raftedu.core.replication import on_append_entries, on_append_reply, try_commit
 from raftedu.core.rules import RULES, Rules
 from raftedu.core.state import ELECTION, LEADER, State, arm_election_timer, finish_step, persisted, say, send
@@ -112,6 +113,8 @@ class Node:
                 on_client_request(s, input, now)
             case Persisted():
                 self._persisted(input.seq, now)
+        if s.reads:
+            serve_reads(s, now)
         if s.role is _LEADER:
             plan_wake_up(s, now)
         return finish_step(s, now)
@@ -122,7 +125,7 @@ class Node:
         if reply and message.refused:  # type: ignore[union-attr]
             say(s, "rpc_failed", peer=message.sender, reason=message.refused, msg=msg)  # type: ignore[union-attr]
             return
-        if message.sender not in s.peers or not (reply or message.lease == s.config.lease):  # type: ignore[union-attr]
+        if message.sender not in s.peers or not (reply or message.lease == s.told_lease):  # type: ignore[union-attr]
             self._refuse(message, self._why_foreign(message), msg)
             return
         look_at_term(s, message.term, message.sender, now, is_reply=reply)
@@ -141,8 +144,9 @@ class Node:
         c = self.state.config
         if message.sender not in self.state.peers:
             return f"node {message.sender} is not a peer of node {self.state.node} in a cluster of {', '.join(map(str, c.nodes))}"
-        lease = getattr(message, "lease", c.lease)
-        return f"node {message.sender} runs with lease={lease}, node {self.state.node} with lease={c.lease}: give all nodes the same (R11)"
+        leases = (getattr(message, "lease", 0.0), self.state.told_lease)
+        theirs, mine = (f"with lease={lease}" if lease else "without leases" for lease in leases)
+        return f"node {message.sender} runs {theirs}, node {self.state.node} {mine}: give all nodes the same (R11)"
 
     def _refuse(self, message: Message, reason: str, msg: str) -> None:
         s = self.state

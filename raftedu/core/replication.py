@@ -48,6 +48,7 @@ def heartbeat(s: State, now: Seconds) -> None:
     forget_old_rounds(s, now)
     s.next_heartbeat_at = now + s.config.heartbeat
     send_round(s, now, s.peers, is_heartbeat=True)
+    s.full_round = s.round
     say(s, "heartbeat_round", round=s.round, sent_at=now)
     renew(s, now)
 
@@ -68,7 +69,7 @@ def _send_append(s: State, peer: NodeId, first: Index, last: Index, now: Seconds
         s.in_flight[peer] = s.round
     prev = max(first - 1, 0)
     prev_term = s.log.term_at(prev) or 0
-    send(s, peer, make(AppendEntries, (s.term, s.node, prev, prev_term, entries, s.commit_index, s.round, now, s.config.lease)))
+    send(s, peer, make(AppendEntries, (s.term, s.node, prev, prev_term, entries, s.commit_index, s.round, now, s.told_lease)))
 
 
 # ---- the follower receives
@@ -89,10 +90,10 @@ def on_append_entries(s: State, m: AppendEntries, now: Seconds, msg: str) -> Non
     if s.rules.resets_election_timer(_LEADERS_CALL):
         arm_election_timer(s)
     promise(s, m.sender, m.entries, m.sent_at, now, msg)
-    _compare_and_merge(s, m, msg)
+    _compare_and_merge(s, m, now, msg)
 
 
-def _compare_and_merge(s: State, m: AppendEntries, msg: str) -> None:
+def _compare_and_merge(s: State, m: AppendEntries, now: Seconds, msg: str) -> None:
     log, rules = s.log, s.rules
     prev, count = m.prev_log_index, len(m.entries)
     last_new = prev + count
@@ -104,7 +105,7 @@ def _compare_and_merge(s: State, m: AppendEntries, msg: str) -> None:
         commit_view = make(FollowerCommitView, (s.commit_index, m.leader_commit, last_new, log.last_index))
         commit = rules.follower_commit_index(commit_view)
         if commit != s.last_applied or commit != s.commit_index:
-            _commit(s, commit, "follower", {"leader_commit": m.leader_commit, "last_new": last_new})
+            _commit(s, commit, now, "follower", {"leader_commit": m.leader_commit, "last_new": last_new})
     acknowledged = rules.acknowledged_index(make(AckView, (accepted, prev, count, log.last_index)))
     if acknowledged is None:
         have = "no entry" if term_at_prev is None else f"an entry of term {term_at_prev}"
@@ -199,16 +200,16 @@ def try_commit(s: State, now: Seconds) -> None:
     view = CommitView(s.term, s.commit_index, match, s.majority, s.log.last_index, s.log.terms)
     commit = s.rules.leader_commit_index(view)
     if commit != s.last_applied or commit != s.commit_index:
-        _commit(s, commit, "leader", {"matches": [list(item) for item in match.items()]})
+        _commit(s, commit, now, "leader", {"matches": [list(item) for item in match.items()]})
 
 
-def _commit(s: State, new: Index, by: str, basis: dict[str, object]) -> None:
+def _commit(s: State, new: Index, now: Seconds, by: str, basis: dict[str, object]) -> None:
     new = min(new, s.log.last_index)
     old, s.commit_index = s.commit_index, new
     for index in range(max(1, min(old, new - 1) + 1), new + 1) if new != old else ():
         say(s, "committed", index=index, old=old, new=new, basis=basis, op=s.log.entry(index).words, by=by)
     if new != old or s.last_applied < new:
-        apply_committed(s)
+        apply_committed(s, now)
 
 
 # ---- both

@@ -209,21 +209,41 @@ def client_outcome(view: v.OutcomeView) -> v.Result:
 
 
 def accepts_client_write(view: v.WriteView) -> bool:
-    """Return whether a SET may be appended: by a leader, after the wait; under ``deferred-commit`` at once [R5]."""
+    """Return whether a SET may be appended: by a leader, after the wait; under ``deferred-commit`` at once [R5].
+
+    In read mode ``log`` a GET is appended too, by the same right.
+    """
     if view.role != Role.LEADER:
         return False
     return view.lease_policy == "deferred-commit" or view.now >= view.wait_until
 
 
-def may_serve_read(view: v.ReadView) -> bool:
-    """Return whether a GET may be answered from the state machine at once [R8].
+def read_is_confirmed(view: v.ConfirmView) -> bool:
+    """Return whether a majority has answered a round that was *sent after* the GET arrived; the leader counts itself (§8).
 
-    By a leader with a valid lease that has committed an entry of its own term (before, it does not know what is
-    committed) and has applied all of it. In mode ``unsafe`` any leader answers: the stale read of the lectures.
+    An answer that comes now may be to a round of before, and says nothing of what has happened since.
+    """
+    later = [round_ for round_ in view.answered.values() if round_.number > view.after_round]
+    return 1 + len(later) >= view.majority
+
+
+def may_serve_read(view: v.ReadView) -> bool:
+    """Return whether a GET may be answered from the state machine now [R8].
+
+    By a leader that has committed an entry of its own term (before, it does not know what is committed) and has applied all that
+    was committed when the GET arrived. That it still leads it knows by a valid lease, or in mode ``read-index`` by a round that
+    confirms it (§8). In mode ``log`` never: a GET is answered when an entry of its own is applied. In mode ``unsafe`` any leader
+    answers: the stale read of the lectures.
     """
     if view.read_mode == "unsafe":
         return view.role == Role.LEADER
-    return view.lease_is_valid and view.commit_term == view.term and view.last_applied >= view.commit_index
+    if view.read_mode == "log":
+        return False
+    if view.read_mode == "read-index":
+        leads, wanted = view.role == Role.LEADER and view.now >= view.wait_until and view.confirmed, view.read_index
+    else:
+        leads, wanted = view.lease_is_valid, view.commit_index
+    return leads and view.commit_term == view.term and view.last_applied >= wanted
 
 
 # ---- the lease
@@ -273,9 +293,15 @@ def lease_is_valid(view: v.ValidView) -> bool:
 
 
 def must_step_down(view: v.StepDownView) -> bool:
-    """Return whether a leader must give up: lease run out, never obtained in time, or its disk is stuck [R9, U3, U19]."""
-    if view.disk_busy_since is not None and view.now >= view.disk_busy_since + view.lease:
+    """Return whether a leader must give up: lease run out, never obtained in time, or its disk is stuck [R9, U3, U19].
+
+    Where nobody holds a lease: when no majority has answered for an election timeout (Ongaro's dissertation, §6.2).
+    """
+    patience = view.election_max if view.lease_policy == "no-lease" else view.lease
+    if view.disk_busy_since is not None and view.now >= view.disk_busy_since + patience:
         return True
+    if view.lease_policy == "no-lease":
+        return view.now >= view.heard_at + view.election_max
     if view.lease_expiry is None:
         return view.now >= max(view.wait_until, view.elected_at) + view.election_max
     return view.now >= view.lease_expiry
@@ -308,6 +334,7 @@ class Rules:
     apply_once: Callable[[v.DedupView], bool] = apply_once
     client_outcome: Callable[[v.OutcomeView], v.Result] = client_outcome
     accepts_client_write: Callable[[v.WriteView], bool] = accepts_client_write
+    read_is_confirmed: Callable[[v.ConfirmView], bool] = read_is_confirmed
     may_serve_read: Callable[[v.ReadView], bool] = may_serve_read
     lease_promise: Callable[[v.PromiseView], Seconds] = lease_promise
     promise_at_restart: Callable[[v.RestartView], Seconds] = promise_at_restart

@@ -21,6 +21,7 @@ from raftedu.core.views import Ballot, PersistView, Round, TimeoutView
 __all__ = [
     "ELECTION",
     "LEADER",
+    "ParkedRead",
     "State",
     "Unsynced",
     "arm_election_timer",
@@ -47,6 +48,15 @@ class Unsynced(NamedTuple):
     keeps: Index  # the log below it was not touched by this write
 
 
+class ParkedRead(NamedTuple):
+    """A GET that waits for a round: what was committed when it arrived, when that was, and the last round sent before."""
+
+    request: ClientRequest
+    read_index: Index
+    asked_at: Seconds
+    after_round: int
+
+
 class State:
     """What one node knows. Changed only by the handlers, one input at a time."""
 
@@ -54,6 +64,8 @@ class State:
         self.node, self.config, self.rules = node, config, rules
         self.peers, self.majority = config.peers(node), config.majority
         self.promise_length, self.kappa = config.promise, config.kappa
+        self.has_lease = config.has_lease
+        self.told_lease = config.lease if config.has_lease else 0.0  # what messages say of it; all nodes must say the same (R11)
         # Persistent (Figure 2).
         self.term: Term = durable.hard.term
         self.voted_for: NodeId | None = durable.hard.voted_for
@@ -93,6 +105,8 @@ class State:
         self.owes_no_op = False  # the first entry of its term is still to come
         self.next_heartbeat_at: Seconds = 0.0
         self.waiters: dict[Index, list[ClientRequest]] = {}
+        self.reads: deque[ParkedRead] = deque()  # in the order in which they arrived
+        self.full_round = 0  # the last round that went to everybody
         self.appended: dict[tuple[str, int], Index] = {}  # (client, request) of entries not yet applied
         # Timers: a firing of an older generation is ignored.
         self.generation = {ELECTION: 0, LEADER: 0}

@@ -32,7 +32,8 @@ def step_down(s: State, now: Seconds, why: str, lease_event: str) -> None:
 
     ``lease_event`` is ``"lease_expired"`` or ``"lease_given_up"``.
     """
-    say(s, lease_event, why=why, expiry=s.lease_expiry, now=now)
+    if s.has_lease:
+        say(s, lease_event, why=why, expiry=s.lease_expiry, now=now)
     say(s, "stepped_down", why=why, now=now)
     s.leader = None
     s.lease_expiry, s.waiting, s.lease_told = None, False, False
@@ -40,4 +41,4 @@ def step_down(s: State, now: Seconds, why: str, lease_event: str) -> None:
     disarm(s, LEADER)
     s.leader_due = None
     arm_election_timer(s)
-    give_up_waiters(s, f"node {s.node} stepped down: {why}")
+    give_up_waiters(s, f"node {s.node} stepped down: {why}", now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["NO_OP", "SET", "Durable", "Entry", "HardState", "Index", "NodeId", "Role", "Seconds", "Term", "make"]
+__all__ = ["GET", "NO_OP", "SET", "Durable", "Entry", "HardState", "Index", "NodeId", "Role", "Seconds", "Term", "make"]
 
 NodeId: TypeAlias = int
 Term: TypeAlias = int
@@ -22,6 +22,7 @@ make = tuple.__new__
 
 NO_OP = "NO-OP"
 SET = "SET"
+GET = "GET"
 
 
 class Role(StrEnum):
@@ -35,8 +36,8 @@ class Role(StrEnum):
 class Entry(NamedTuple):
     """One entry of the log: the term of the leader that appended it, and what it does.
 
-    ``op`` is ``"SET"`` or ``"NO-OP"``; ``client`` and ``request`` name the operation of a client, so that
-    a retry is applied only once (§8). An empty ``client`` means that the operation cannot be told from its retries.
+    ``op`` is ``"SET"`` or ``"NO-OP"``, or ``"GET"`` where reads go through the log; ``client`` and ``request`` name the operation
+    of a client, so that a retry is applied only once (§8). An empty ``client`` means that the operation cannot be told from its retries.
     """
 
     term: Term
@@ -48,8 +49,10 @@ class Entry(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The operation in the course's words: ``SET x 1`` or ``NO-OP``."""
-        return f"{self.op} {self.key} {self.value}" if self.op == SET else self.op
+        """The operation in the course's words: ``SET x 1``, ``GET x`` or ``NO-OP``."""
+        if self.op == SET:
+            return f"{SET} {self.key} {self.value}"
+        return f"{GET} {self.key}" if self.op == GET else self.op
 
 
 class HardState(NamedTuple):

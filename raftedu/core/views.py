@@ -12,8 +12,8 @@ from typing import NamedTuple
 from raftedu.core.types import Entry, Index, NodeId, Role, Seconds, Term
 
 __all__ = [
-    "AckView", "Adopted", "AppendView", "ApplyView", "Ballot", "Campaign", "CampaignView", "CommitTimeView", "CommitView", "DedupView",
-    "FollowView", "FollowerCommitView", "LeaseView", "LogView", "MergeView", "NewLeader", "NewLeaderView", "OutcomeView",
+    "AckView", "Adopted", "AppendView", "ApplyView", "Ballot", "Campaign", "CampaignView", "CommitTimeView", "CommitView", "ConfirmView",
+    "DedupView", "FollowView", "FollowerCommitView", "LeaseView", "LogView", "MergeView", "NewLeader", "NewLeaderView", "OutcomeView",
     "PersistView", "Progress", "PromiseView", "ReadView", "RemainingView", "ReplyTermView", "ReplyView", "ResetView", "RestartView",
     "Result", "Round", "SendView", "StepDownView", "TallyView", "TermView", "TimeoutView", "ValidView", "VoteView", "WaitView", "WriteView",
 ]  # fmt: skip
@@ -334,8 +334,24 @@ class WriteView(NamedTuple):
     lease_policy: str
 
 
+class ConfirmView(NamedTuple):
+    """For `read_is_confirmed`, in mode ``read-index``: a GET arrived at this leader at ``asked_at``; does it still lead?
+
+    ``after_round`` is the number of the last round of AppendEntries that was sent before the GET arrived; rounds are numbered in
+    the order of sending. ``answered`` has the latest round that each peer has answered in this term, whenever the answer came.
+    """
+
+    asked_at: Seconds
+    after_round: int
+    answered: Mapping[NodeId, Round]
+    majority: int
+
+
 class ReadView(NamedTuple):
-    """For `may_serve_read`. ``commit_term``: the term of the entry at ``commit_index``, 0 if there is none."""
+    """For `may_serve_read`. ``commit_term``: the term of the entry at ``commit_index``, 0 if there is none.
+
+    ``read_index`` was the commit index when the GET arrived; ``confirmed``: in mode ``read-index``, what `read_is_confirmed` said.
+    """
 
     read_mode: str
     role: Role
@@ -347,6 +363,8 @@ class ReadView(NamedTuple):
     now: Seconds
     wait_until: Seconds
     lease_expiry: Seconds | None
+    read_index: Index = 0
+    confirmed: bool = False
 
 
 # ---- the lease
@@ -392,11 +410,15 @@ class WaitView(NamedTuple):
 
 
 class Round(NamedTuple):
-    """The latest round of AppendEntries that a follower has answered in this term: when it was sent, when the answer came."""
+    """The latest round of AppendEntries that a follower has answered in this term: when it was sent, when the answer came.
+
+    ``number`` counts the rounds of a node in the order of sending.
+    """
 
     sent_at: Seconds
     received_at: Seconds
     msg: str = ""
+    number: int = 0
 
 
 class LeaseView(NamedTuple):
@@ -425,7 +447,11 @@ class ValidView(NamedTuple):
 
 
 class StepDownView(NamedTuple):
-    """For `must_step_down`, a leader. ``disk_busy_since``: when the oldest write that is not on disk began, or ``None``."""
+    """For `must_step_down`, a leader. ``disk_busy_since``: when the oldest write that is not on disk began, or ``None``.
+
+    ``heard_at`` is for plain Raft, policy ``no-lease``: when the latest rounds that a majority has answered were sent, the election if
+    there is none yet; with a lease, ``lease_expiry`` says the same and more.
+    """
 
     now: Seconds
     lease: Seconds
@@ -434,3 +460,5 @@ class StepDownView(NamedTuple):
     elected_at: Seconds
     election_max: Seconds
     disk_busy_since: Seconds | None
+    lease_policy: str = "wait-then-append"
+    heard_at: Seconds = 0.0

@@ -136,8 +136,11 @@ _ROWS = (
         "`outcome`: `success`, `fail` (surely not done) or `unknown`; `leader` is a hint.",
     ),
     _event(
-        "read_served", "", "op_id key value mode checked_at wait_until expiry commit applied commit_term why now",
-        "Node {node} read the key {key:.60} for a client ({mode}).", "A GET was answered, and by what right.",
+        "read_served", "", "op_id key value mode checked_at wait_until expiry commit applied commit_term why now read_index? asked_at? ackers?",
+        "Node {node} read the key {key:.60} for a client ({mode}).",
+        "A GET was answered, and by what right. Mode `read-index`: `read_index` is what was committed when it arrived, at `asked_at`; `ackers` "
+        "lists [node, msg, when the round it answered was sent] of those who confirmed that the node still leads. Mode `log`: `read_index` is "
+        "the entry that is this GET.",
     ),
     _event(
         "read_refused", "", "op_id key value mode checked_at wait_until expiry commit applied commit_term why now",

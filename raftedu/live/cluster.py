@@ -179,6 +179,8 @@ class Cluster:
         """
         if self._clock.frozen:
             raise LiveError("the cluster is frozen and elects nobody: thaw() it first")
+        if lease and not self.config.has_lease:
+            raise LiveError("under lease_policy='no-lease' nobody ever holds a lease: wait_for_leader() without lease=True")
 
         def found() -> bool:
             return any(s is not None and s.role == Role.LEADER and (s.lease_left > 0 or not lease) for s in self.status())

@@ -9,7 +9,7 @@ from raftedu.core.inputs import ClientRequest
 from raftedu.core.messages import AppendEntries, AppendReply, Message, RequestVote, VoteReply
 from raftedu.core.node import Status
 from raftedu.core.outputs import Answer, Outcome
-from raftedu.core.types import NO_OP, SET, Entry, NodeId, Role
+from raftedu.core.types import GET, NO_OP, SET, Entry, NodeId, Role
 from raftedu.live.proto import messages as pb
 
 __all__ = [
@@ -52,8 +52,10 @@ def _entry_to_proto(entry: Entry) -> Any:
 
 
 def _entry_from_proto(e: Any) -> Entry:
-    if e.request < 0 or not (e.op == SET or (e.op == NO_OP and not e.key and not e.value)):
-        raise ValueError(f"no log can hold the entry {e.op!r:.20}: an op is SET, or NO-OP without key and value; a request counts from 0")
+    if e.request < 0 or not (e.op == SET or (e.op in (GET, NO_OP) and not e.value and (e.op == GET or not e.key))):
+        raise ValueError(
+            f"no log can hold the entry {e.op!r:.20}: an op is SET, GET without value, or NO-OP with neither; a request counts from 0"
+        )
     return Entry(e.term, e.op, e.key, e.value, e.client, e.request)
 
 

@@ -1,7 +1,8 @@
 """One entry of the log as one line of ``logs.txt``, and back.
 
-The first tab-separated column is the course's line, ``NO-OP {term}`` or ``SET {key} {value} {term}``; the second is JSON and
-names the client's operation. This module knows text, not files, and not whether a line is the right one at its place.
+The first tab-separated column is the course's line, ``NO-OP {term}`` or ``SET {key} {value} {term}``, and ``GET {key} {term}`` where
+reads go through the log; the second is JSON and names the client's operation. This module knows text, not files, and not whether a
+line is the right one at its place.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from raftedu.core.types import NO_OP, SET, Entry, Term
+from raftedu.core.types import GET, NO_OP, SET, Entry, Term
 
 __all__ = ["entry_of", "line_of"]
 
@@ -28,8 +29,8 @@ def line_of(entry: Entry) -> str:
     Raises
     ------
     ValueError
-        The entry cannot be written: an unknown operation, a NO-OP with a key, a negative term or request, or half a character
-        (a lone surrogate).
+        The entry cannot be written: an unknown operation, a NO-OP with a key, a GET with a value, a negative term or request, or half a
+        character (a lone surrogate).
 
     Examples
     --------
@@ -40,10 +41,14 @@ def line_of(entry: Entry) -> str:
     """
     if entry.op == SET:
         words = f"{SET} {_token(entry.key)} {_token(entry.value)} {entry.term}"
+    elif entry.op == GET and not entry.value:
+        words = f"{GET} {_token(entry.key)} {entry.term}"
     elif entry.op == NO_OP and not entry.key and not entry.value:
         words = f"{NO_OP} {entry.term}"
     else:
-        raise ValueError(f"{_shown(entry.words)} cannot stand in the log: an entry is a SET, or a NO-OP without key and value")
+        raise ValueError(
+            f"{_shown(entry.words)} cannot stand in the log: an entry is a SET, a GET without value, or a NO-OP without key and value"
+        )
     if entry.term < 0 or entry.request < 0:
         raise ValueError(f"term {entry.term} and request {entry.request} of {_shown(entry.words)} must be numbers from 0")
     client = '""' if not entry.client else _quoted_for_ascii(entry.client)
@@ -68,9 +73,11 @@ def entry_of(line: str) -> Entry:
     match words.split(" "):
         case ["SET", key, value, term]:
             return Entry(_term(term), SET, _text(key), _text(value), client, request)
+        case ["GET", key, term]:
+            return Entry(_term(term), GET, _text(key), "", client, request)
         case ["NO-OP", term]:
             return Entry(_term(term), NO_OP, client=client, request=request)
-    raise ValueError(f"{_shown(line)} is neither 'NO-OP {{term}}' nor 'SET {{key}} {{value}} {{term}}'")
+    raise ValueError(f"{_shown(line)} is none of 'NO-OP {{term}}', 'SET {{key}} {{value}} {{term}}' and 'GET {{key}} {{term}}'")
 
 
 def _token(text: str) -> str:

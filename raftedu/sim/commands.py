@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from raftedu.core.config import ConfigError
 from raftedu.core.outputs import Answer
 from raftedu.core.rules import RULES
-from raftedu.core.types import NodeId
+from raftedu.core.types import SET, Durable, Entry, HardState, NodeId
 from raftedu.sim.conditions import holds
 from raftedu.sim.show import SHOWS
 from raftedu.sim.simulation import Simulation
-from raftedu.sim.stage import ScriptError, Stage, number, ranged, settings
+from raftedu.sim.stage import Asked, ScriptError, Stage, number, ranged, settings
 from raftedu.sim.world import SimulationError
 
 __all__ = ["COMMANDS", "Command", "perform"]
@@ -61,7 +62,8 @@ def _cluster(stage: Stage, words: list[str]) -> str:
     first = given.pop("first", "")
     timeouts = {int(node): number(at) for node, _, at in (pair.partition(":") for pair in first.split(","))} if first else None
     stage.begin(Simulation(int(nodes), rules=RULES.but(**stage.rules[wrong]) if wrong else None, first_timeout=timeouts, **given))
-    return f"{nodes} nodes, lease {stage.sim.config.lease:g} s"
+    config = stage.sim.config
+    return f"{nodes} node{'s' * (nodes != '1')}, {f'lease {config.lease:g} s' if config.has_lease else 'no lease'}"
 
 
 def _run(stage: Stage, words: list[str]) -> str:
@@ -147,14 +149,54 @@ def _disk(stage: Stage, words: list[str]) -> str:
     return ""
 
 
+def _timeout(stage: Stage, words: list[str]) -> str:
+    *nodes, seconds = words
+    for node in stage.nodes(nodes):
+        stage.sim.fix_timeout(node, None if seconds == "random" else number(seconds))
+    return ""
+
+
+def _log(stage: Stage, words: list[str]) -> str:
+    node, *terms = words
+    found = _disk_of(stage, node)
+    # The same entry for the same index and term, on whichever node.
+    entries = [Entry(int(term), SET, f"k{i}", term, "past", 1000 * i + int(term)) for i, term in enumerate(terms, 1)]
+    highest = max([entry.term for entry in entries], default=0)
+    stage.sim.world.disks[stage.node(node)].tamper(HardState(highest, None, found.hard.promised), entries)
+    return ""
+
+
+def _forget(stage: Stage, words: list[str]) -> str:
+    node, *what = words
+    hard, entries, _ = _disk_of(stage, node)
+    match what:
+        case ["vote"]:
+            hard = hard._replace(voted_for=None)
+        case ["entries", count]:
+            entries = entries[: max(0, len(entries) - int(count))]
+        case _:
+            raise ScriptError(f"nothing forgets {' '.join(what)!r}: say `vote` or `entries N`")
+    stage.sim.world.disks[stage.node(node)].tamper(hard, entries)
+    return ""
+
+
+def _disk_of(stage: Stage, word: str) -> Durable:
+    node = stage.node(word)
+    if stage.sim.is_up(node):
+        raise ScriptError(f"node {node} is running: crash it first, or it would not look at its disk")
+    return stage.sim.world.disks[node].durable
+
+
 def _operation(op: str) -> Callable[[Stage, list[str]], str]:
     def command(stage: Stage, words: list[str]) -> str:
-        if "at" in words:
-            at = words.index("at")
-            stage.last = stage.sim.ask(stage.node(words[at + 1]), op, *_key_and_value(op, words[:at]))
+        start, at = stage.sim.now, words.index("at") if "at" in words else None
+        rest, within = _within(words, 60.0) if at is None else (words[:at], 0.0)
+        key, value = _key_and_value(op, rest)
+        if at is None:
+            stage.last = stage.sim.request(op, key, value, deadline=within)
         else:
-            rest, within = _within(words, 60.0)
-            stage.last = stage.sim.request(op, *_key_and_value(op, rest), deadline=within)
+            stage.last = stage.sim.ask(stage.node(words[at + 1]), op, key, value)
+        stage.history.append(Asked(op, key, value, start, stage.sim.now, stage.last))
         return _told(stage, op)
 
     return command
@@ -179,7 +221,9 @@ def _told(stage: Stage, op: str) -> str:
 def _begin(stage: Stage, words: list[str]) -> str:
     name, op, *rest = words
     rest, within = _within(rest, 60.0)
-    stage.operations[name] = stage.sim.begin(op.upper(), *_key_and_value(op.upper(), rest), deadline=within)
+    key, value = _key_and_value(op.upper(), rest)
+    operation = stage.operations[name] = stage.sim.begin(op.upper(), key, value, deadline=within)
+    stage.history.append(Asked(op.upper(), key, value, stage.sim.now, math.inf, operation))
     return ""
 
 
@@ -252,6 +296,9 @@ COMMANDS = _table(
     Command("campaign NODE", "Let its election timer run out now.", _each(Simulation.campaign, "campaigns")),
     Command("clock NODE [rate=R] [offset=S]", "Change its clock.", _clock),
     Command("disk NODE SECONDS", "How long an fsync takes; `stuck`: for ever.", _disk),
+    Command("timeout NODE... SECONDS", "How long they wait for a leader from their next heartbeat on; `random`: as they should.", _timeout),
+    Command("log NODE TERM...", "Put a log of entries of these terms on the disk of a node that is down.", _log),
+    Command("forget NODE vote|entries N", "Take its vote, or its last entries, from the disk of a node that is down.", _forget),
     Command("partition NODE... | NODE...", "Cut all links between the groups; a node in two groups is a bridge.", _partition),
     Command("isolate NODE...", "Cut all links of these nodes, besides what is cut already.", _each(Simulation.isolate, "isolated")),
     Command("rejoin NODE...", "Mend all links of these nodes.", _each(Simulation.rejoin, "back")),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from raftedu.core.node import Status
-from raftedu.core.types import NodeId, Role
+from raftedu.core.outputs import Outcome
+from raftedu.core.types import SET, NodeId, Role
+from raftedu.sim.linear import Call, disorder
 from raftedu.sim.safety import broken
-from raftedu.sim.stage import COMPARISONS, ScriptError, Stage, number
+from raftedu.sim.stage import COMPARISONS, Asked, ScriptError, Stage, number
 
 __all__ = ["CONDITIONS", "Condition", "holds"]
+
+A_MOMENT = 1e-9
+"""Seconds: shorter than anything that happens in a simulation."""
 
 
 class Condition(NamedTuple):
@@ -169,6 +175,57 @@ def _counted(event: str, what: str) -> Callable[[Stage, list[str]], tuple[bool, 
     return look
 
 
+def _entries(stage: Stage, words: list[str]) -> tuple[bool, str]:
+    rows = [row for dump in stage.sim.world.dumps.values() for row in dump.rows]
+    sent = sum(row.say.facts.get("n_entries", 0) for row in rows if row.say.event == "sent" and row.time >= stage.marked_at)
+    return _compare(sent, words, "entries sent since the mark")
+
+
+def _refusals(stage: Stage, words: list[str]) -> tuple[bool, str]:
+    node = stage.node(words[0])
+    rows = stage.sim.world.dumps[node].rows
+    refused = sum(row.say.event == "append_rejected" and row.time >= stage.marked_at for row in rows)
+    return _compare(refused, words[1:], f"refusals of node {node} since the mark")
+
+
+def _voters(stage: Stage, words: list[str]) -> tuple[bool, str]:
+    said = [(row.time, node, row.say) for node, dump in stage.sim.world.dumps.items() for row in dump.rows]
+    elected = [(time, node, say.term) for time, node, say in said if say.event == "leader_elected"]
+    if not elected:
+        return False, "nobody was elected yet"
+    _, leader, term = max(elected)
+    # Those too whose vote came when the election was won already.
+    votes = [node for _, node, say in said if say.event == "vote_granted" and say.peer == leader and say.facts["for_term"] == term]
+    voters = sorted({leader, *votes})
+    return voters == sorted(stage.nodes(words)), f"voters of node {leader} in term {term}: {' '.join(map(str, voters))}"
+
+
+def _slowest(stage: Stage, words: list[str]) -> tuple[bool, str]:
+    took = [asked.ended - asked.start for asked in stage.history if asked.start >= stage.marked_at and asked.ended < math.inf]
+    return _compare(max(took, default=0.0), words, "the slowest operation since the mark")
+
+
+def _linearizable(stage: Stage, words: list[str]) -> tuple[bool, str]:
+    found = disorder(call for asked in stage.history for call in _call(asked))
+    return not found, found or "one order of all operations explains what was read"
+
+
+def _call(asked: Asked) -> Iterator[Call]:
+    # Virtual time stands still between two commands: what is asked for at the moment of an answer is asked for after it.
+    start = asked.start + A_MOMENT
+    outcome = None if asked.reply is None else asked.reply.outcome
+    if outcome == Outcome.SUCCESS:
+        read = asked.reply.value if asked.op != SET and asked.reply is not None else asked.value
+        yield Call(asked.op, asked.key, read, start, asked.ended)
+    elif asked.op == SET and outcome != Outcome.FAIL:
+        yield Call(SET, asked.key, asked.value, start, math.inf)
+
+
+def _opposite(stage: Stage, words: list[str]) -> tuple[bool, str]:
+    found, told = holds(stage, words)
+    return not found, told
+
+
 def _wait(stage: Stage, words: list[str]) -> tuple[bool, str]:
     waits = stage.sim.trace.waits()
     lengths = waits.loc[waits["start"] >= stage.marked_at, "length"]
@@ -214,15 +271,21 @@ CONDITIONS = _table(
     Condition("took < SECONDS", "How long the last operation took.", _took),
     Condition("time < SECONDS", "How much time has passed since `mark`.", _time),
     Condition("messages < N", "How many messages were sent since `mark`.", _counted("sent", "messages sent")),
+    Condition("entries < N", "How many entries were sent since `mark`, each counted as often as it was sent.", _entries),
+    Condition("refusals NODE < N", "How many AppendEntries a node has refused since `mark`.", _refusals),
     Condition("elections < N", "How many candidacies there were since `mark`.", _counted("election_started", "elections started")),
     Condition("elected < N", "How often a leader was elected since `mark`.", _counted("leader_elected", "leaders elected")),
     Condition("stepdowns < N", "How often a leader stepped down since `mark`.", _counted("stepped_down", "leaders that stepped down")),
     Condition("reads < N", "How many reads were served since `mark`.", _counted("read_served", "reads served")),
     Condition("longest < SECONDS", "The longest wait of a new leader for an older lease since `mark`.", _wait),
+    Condition("slowest < SECONDS", "The longest time that an operation begun since `mark` took to be answered.", _slowest),
+    Condition("voters NODE...", "Exactly these voted for the last leader that was elected, in its term.", _voters),
     Condition("done", "Every operation begun by `begin` has ended.", _done),
     Condition(
         "safe", "Nothing is broken: one leader a term, leases disjoint, commits and logs agree, no acknowledged write is lost.", _safe
     ),
+    Condition("linearizable", "One order of all operations of this script explains what every GET has read.", _linearizable),
+    Condition("not CONDITION", "The condition does not hold.", _opposite),
     Condition("broken NAME...", "Exactly these are broken, of: elections, leases, commits, logs, writes, nodes.", _broken),
 )
 """Every condition, by its first word."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from raftedu.core.outputs import Persist
 from raftedu.core.types import Durable, Entry, HardState, Seconds
@@ -33,9 +34,18 @@ class Disk:
 
     def load(self) -> Durable:
         """Return what is durable; from now on a node has run here."""
-        found = Durable(self._hard, tuple(self._entries), self._ran_before)
+        found = self.durable
         self._ran_before = True
         return found
+
+    @property
+    def durable(self) -> Durable:
+        """What is durable; reading it leaves no trace."""
+        return Durable(self._hard, tuple(self._entries), self._ran_before)
+
+    def tamper(self, hard: HardState, entries: Iterable[Entry]) -> None:
+        """Put something else in the place of what is durable, as no node would."""
+        self._hard, self._entries = hard, list(entries)
 
     def write(self, persist: Persist) -> None:
         """Take a write; it is durable only after the next fsync."""

@@ -25,9 +25,12 @@ from raftedu.sim.disk import Disk
 from raftedu.sim.network import Link
 from raftedu.sim.timeouts import Timeouts
 
-__all__ = ["Answered", "Around", "Life", "Packet"]
+__all__ = ["Answered", "Around", "Life", "Onlooker", "Packet"]
 
 Answered: TypeAlias = Callable[[Answer | None], None]
+Onlooker: TypeAlias = Callable[["Life", Input | None, list[Output]], None]
+"""Called after each step of a node with what happened to it (``None``: it started) and what it asks for, before that is carried out."""
+
 _NONE: Mapping[str, Any] = {}
 
 Packet: TypeAlias = tuple[Message, str, Mapping[str, Any], "Life"]
@@ -38,6 +41,7 @@ class Around(Protocol):
     """What a life needs of the world around it."""
 
     now: Seconds
+    onlooker: Onlooker | None
 
     def at(self, time: Seconds, action: Callable[..., None], *args: Any) -> None:
         """Let ``action(*args)`` happen at ``time``."""
@@ -69,7 +73,7 @@ class Life:
         self.unreachable: set[NodeId] = set()
         """Peers of which ``rpc_failed`` was said since they last answered."""
         self._world, self._links, self._write = world, links, write
-        self._at, self._arrive = world.at, world.arrive
+        self._at, self._arrive, self._onlooker = world.at, world.arrive, world.onlooker
         self._sender, self._sent = f"{self.node}.{incarnation}.", 0
         self._late: deque[Send] = deque()
         self._timers: dict[str, tuple[Seconds, int]] = {}
@@ -84,6 +88,8 @@ class Life:
     def begin(self, run: dict[str, Any]) -> None:
         """Start the core; ``run`` are the facts of the run for ``started``."""
         outputs = self.core.start(self.now)
+        if self._onlooker is not None:
+            self._onlooker(self, None, outputs)
         self._carry_out([o._replace(facts={**run, **o.facts}) if type(o) is Say and o.event == "started" else o for o in outputs])
 
     # ---- what may happen to it, called from the queue
@@ -190,6 +196,8 @@ class Life:
             return
         while release and self._late and self._late[0].after <= release:
             self._send(self._late.popleft())
+        if self._onlooker is not None:
+            self._onlooker(self, input, outputs)
         self._carry_out(outputs)
 
     def _carry_out(self, outputs: list[Output]) -> None:

@@ -164,6 +164,8 @@ class Simulation(Faults):
 
     def wait_for_leader(self, *, lease: bool = False, timeout: Seconds = 60.0) -> NodeId:
         """Let time pass until there is a leader (``lease=True``: one whose lease is valid) and return its id."""
+        if lease and not self.config.has_lease:
+            raise SimulationError("under lease_policy='no-lease' nobody ever holds a lease: wait_for_leader() without lease=True")
 
         def found() -> NodeId | None:
             leaders = [s for s in self.status() if s is not None and s.role == Role.LEADER and (s.lease_left > 0 or not lease)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from operator import eq, ge, gt, le, lt, ne
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from raftedu.core.asking import Reply
 from raftedu.core.outputs import Answer
@@ -13,13 +13,34 @@ from raftedu.core.types import NodeId, Role, Seconds
 from raftedu.sim.simulation import Simulation
 from raftedu.sim.world import Operation
 
-__all__ = ["COMPARISONS", "ScriptError", "Stage", "number", "ranged", "settings"]
+__all__ = ["COMPARISONS", "Asked", "ScriptError", "Stage", "number", "ranged", "settings"]
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 class ScriptError(ValueError):
     """A script says what cannot be understood, or expects what is not so; the message names the line."""
+
+
+class Asked(NamedTuple):
+    """An operation that the script has asked for, and when. ``of``: what came of it, or who still pursues it; ``None``: no answer came."""
+
+    op: str
+    key: str
+    value: str
+    start: Seconds
+    end: Seconds
+    of: Operation | Reply | Answer | None
+
+    @property
+    def reply(self) -> Reply | Answer | None:
+        """What came of it, ``None`` if nothing has come or will come."""
+        return self.of.reply if isinstance(self.of, Operation) else self.of
+
+    @property
+    def ended(self) -> Seconds:
+        """When its answer came, ``inf`` if none has."""
+        return self.start + self.reply.took if isinstance(self.reply, Reply) else self.end
 
 
 class Stage:
@@ -29,6 +50,8 @@ class Stage:
         self.rules = rules
         self.names: dict[str, NodeId] = {}
         self.operations: dict[str, Operation] = {}
+        self.history: list[Asked] = []
+        """All operations so far."""
         self.last: Reply | Answer | None = None
         """What came of the last operation; ``None`` if nothing came back."""
         self.marked_at: Seconds = 0.0
@@ -46,7 +69,7 @@ class Stage:
         """Go on with another simulation."""
         self._sim = sim
         self.random = sim.world.stream("script")
-        self.names, self.operations, self.last, self.marked_at = {}, {}, None, 0.0
+        self.names, self.operations, self.history, self.last, self.marked_at = {}, {}, [], None, 0.0
 
     def node(self, word: str) -> NodeId:
         """Return the node that a word means: a number, a name given by ``name``, ``leader``, ``follower``, ``random`` or ``fallen``."""

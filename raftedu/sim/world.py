@@ -26,7 +26,7 @@ from raftedu.core.types import NodeId, Seconds
 from raftedu.events import MemoryDump
 from raftedu.sim.clock import NodeClock
 from raftedu.sim.disk import Disk
-from raftedu.sim.life import Answered, Life, Packet
+from raftedu.sim.life import Answered, Life, Onlooker, Packet
 from raftedu.sim.network import Network, Quality
 from raftedu.sim.timeouts import Timeouts, first_timeouts
 
@@ -80,13 +80,16 @@ class World:
         Whether events are kept. Without them a world runs faster, and there is nothing to look at afterwards.
     listener
         Called with node, time, sentence and event for every event.
+    onlooker
+        Called after every step of a node, listening or not; see `raftedu.sim.life.Onlooker`.
     """
 
     def __init__(
         self, config: Config, *, seed: int = 0, rules: Rules = RULES, first_timeout: Mapping[NodeId, Seconds] | None = None,
-        listening: bool = True, listener: Listener | None = None,
+        listening: bool = True, listener: Listener | None = None, onlooker: Onlooker | None = None,
     ) -> None:  # fmt: skip
         self.config, self.seed, self.rules, self.listening, self.listener = config, seed, rules, listening, listener
+        self.onlooker = onlooker
         self.now: Seconds = 0.0
         self.steps = 0
         """How many events of the queue have been taken."""

@@ -78,7 +78,7 @@ STRANGE = {
     "entries of an unknown node": (pb.AppendRequest(term=99, sender=9, lease=8.0), "not a peer"),
     "a vote with another lease": (pb.VoteRequest(term=99, sender=2, last_log_index=99, last_log_term=99, lease=5.0), "lease=5.0"),
     "entries with another lease": (pb.AppendRequest(term=99, sender=2, lease=5.0), "lease=5.0"),
-    "a vote without a lease": (pb.VoteRequest(term=99, sender=2, last_log_index=99, last_log_term=99), "lease=0.0"),
+    "a vote without a lease": (pb.VoteRequest(term=99, sender=2, last_log_index=99, last_log_term=99), "without leases"),
 }
 
 

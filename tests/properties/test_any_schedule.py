@@ -8,10 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raftedu.core.config import LEASE_POLICIES
 from raftedu.core.rules import RULES
 from raftedu.core.types import Role
-from tests.harness import Violation, World
+from tests.harness import WAYS, Violation, World
 from tests.random_runs import Faults, RandomRun
 
 quiet = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
@@ -49,7 +48,7 @@ def act(w: World, what: str, who: int, which: int) -> None:
     elif what in ("set", "get") and host.node:
         leaders = w.leaders()
         target = leaders[which % len(leaders)] if leaders and which < 6 else i
-        w.set(target, "x", str(len(w.answers))) if what == "set" else w.get(target, "x")
+        w.set(target, "x", str(len(w.answers))) if what == "set" else w.ask(target, "x")
     elif what == "hold disk":
         host.disk_held = True
     elif what == "write":
@@ -66,21 +65,21 @@ def act(w: World, what: str, who: int, which: int) -> None:
 
 
 @settings(quiet, max_examples=PLENTY or 400)
-@given(nodes=st.sampled_from((3, 3, 5)), policy=st.sampled_from(LEASE_POLICIES), batch=st.sampled_from((1, 512)), no_op=st.booleans(),
+@given(nodes=st.sampled_from((3, 3, 5)), way=st.sampled_from(WAYS), batch=st.sampled_from((1, 512)), no_op=st.booleans(),
        fast=st.booleans(), schedule=st.lists(actions, max_size=60))  # fmt: skip
-def test_no_schedule_breaks_an_invariant(nodes, policy, batch, no_op, fast, schedule):
-    w = World(nodes, lease_policy=policy, batch_size=batch, no_op_on_election=no_op, fast_backup=fast)
+def test_no_schedule_breaks_an_invariant(nodes, way, batch, no_op, fast, schedule):
+    w = World(nodes, lease_policy=way[0], read_mode=way[1], batch_size=batch, no_op_on_election=no_op, fast_backup=fast)
     for what, who, which in schedule:
         act(w, what, who, which)
     w.invariants.finish(w)
 
 
 @settings(quiet, max_examples=PLENTY or 20)
-@given(seed=st.integers(0, 2**32), nodes=st.sampled_from((3, 5)), policy=st.sampled_from(LEASE_POLICIES), batch=st.sampled_from((1, 512)),
+@given(seed=st.integers(0, 2**32), nodes=st.sampled_from((3, 5)), way=st.sampled_from(WAYS), batch=st.sampled_from((1, 512)),
        fast=st.booleans(), rho=st.sampled_from((0.0, 1e-3, 0.2)), lossy=st.booleans())  # fmt: skip
-def test_no_random_run_breaks_an_invariant(seed, nodes, policy, batch, fast, rho, lossy):
+def test_no_random_run_breaks_an_invariant(seed, nodes, way, batch, fast, rho, lossy):
     faults = Faults(loss=0.2, double=0.2, late=0.1) if lossy else Faults()
-    run = RandomRun(seed, nodes, faults=faults, lease_policy=policy, batch_size=batch, fast_backup=fast, rho=rho)
+    run = RandomRun(seed, nodes, faults=faults, lease_policy=way[0], read_mode=way[1], batch_size=batch, fast_backup=fast, rho=rho)
     run.run(100.0)
     run.calm_down()
     assert run.events("read_served") and run.events("committed"), "nothing happened"
@@ -111,6 +110,7 @@ def test_the_search_finds_a_wrong_rule_and_shrinks_its_schedule():
 @pytest.mark.parametrize("block", range(20))
 def test_soak(block):
     for seed in range(block * 200, block * 200 + 200):
-        run = RandomRun(seed, 3 + 2 * (seed % 2), lease_policy=LEASE_POLICIES[seed // 2 % 2], batch_size=(1, 512)[seed // 4 % 2])
+        policy, mode = WAYS[seed // 4 % len(WAYS)]
+        run = RandomRun(seed, 3 + 2 * (seed % 2), lease_policy=policy, read_mode=mode, batch_size=(1, 512)[seed // 2 % 2])
         run.run(300.0)
         run.calm_down()

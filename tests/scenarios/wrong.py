@@ -32,6 +32,14 @@ def stays_in_office(view: v.StepDownView) -> bool:
     return False
 
 
+def before_the_round(view: v.ConfirmView) -> bool:
+    return True
+
+
+def any_answer_from_now_on(view: v.ConfirmView) -> bool:
+    return 1 + sum(round_.received_at >= view.asked_at for round_ in view.answered.values()) >= view.majority
+
+
 RULES = {
     "lease-from-reply": {"lease_expiry": dated_from_the_reply},
     "no-margin": {"lease_promise": without_margin},
@@ -39,4 +47,6 @@ RULES = {
     "last-reply": {"lease_wait": last_reply_only},
     "stays-in-office": {"must_step_down": stays_in_office},
     "commit-any-term": {"leader_commit_index": any_term},
+    "before-the-round": {"read_is_confirmed": before_the_round},
+    "any-answer": {"read_is_confirmed": any_answer_from_now_on},
 }

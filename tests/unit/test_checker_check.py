@@ -10,8 +10,9 @@ from importlib import import_module
 import pytest
 
 from raftedu import RULES, RuleError, check
-from raftedu.checker import RuleBroken
+from raftedu.checker import Report, RuleBroken
 from raftedu.checker.checking import check_here, table_of
+from raftedu.checker.coverage import Coverage
 from raftedu.checker.preflight import preflight, views_of
 from raftedu.checker.replay import play
 from raftedu.checker.wrong_rules import find
@@ -171,8 +172,13 @@ def test_the_answer_is_the_same_in_every_process():
 
 def test_who_does_nothing_is_not_called_safe():
     told = check(find("LS-17b").rules, workers=0, effort="quick")
-    assert not told.passed and told.invariant == "Something Happens"
-    assert "no entry was committed" in told.reason and told.verdict.endswith("nothing ever happened")
+    assert not told.passed and told.invariant == "Valid Leader Stays"
+
+
+def test_nothing_at_all_is_told_as_that():
+    told = Report(("start_election",), Coverage(transitions=10, never=("no leader was elected",)))
+    assert not told.passed and told.invariant == "Something Happens" and told.score == 0.5
+    assert "no leader was elected" in told.reason and told.verdict.endswith("nothing ever happened")
     assert "does nothing" in told._repr_html_()
 
 

@@ -9,7 +9,7 @@ from raftedu.checker.moves import Moves
 from raftedu.checker.profiles import PROFILES, TICK, Profile, family
 from raftedu.checker.search import Search, inverse, warm_up
 from raftedu.checker.snapshot import LEFT_OUT, Snapshot, fresh, rename, restore, take
-from raftedu.checker.steps import Append, Crash, Elect, Late, Tick, Write, in_words
+from raftedu.checker.steps import Append, Crash, Elect, Late, Read, Tick, Write, in_words
 from raftedu.core.config import Config
 from raftedu.core.messages import AppendEntries
 from raftedu.core.rules import RULES, rule_names
@@ -19,7 +19,7 @@ from raftedu.core.types import Durable, Role
 HELD = {
     "role", "term", "voted_for", "leader", "log", "commit_index", "last_applied", "kv", "promised", "promise_until", "ballots",
     "next_index", "match_index", "answered", "elected_at", "wait_until", "waiting", "commit_blocked", "lease_expiry", "owes_no_op",
-    "waiters", "saved", "unsynced",
+    "waiters", "reads", "saved", "unsynced",
 }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def test_a_snapshot_comes_back_as_it_was(profile):
     for place, node in {(key[0], done.node) for key, done in search.system._turns.items()}:
         snapshot, state = search.system.snapshots[node], machine.nodes[place].state
         restore(state, snapshot, 1000.0)
-        assert take(state, 1000.0, profile, snapshot.disk) == snapshot
+        assert take(state, 1000.0, profile, snapshot.disk, snapshot.epoch) == snapshot
 
 
 def test_names_go_forth_and_back():
@@ -121,6 +121,44 @@ def test_a_write_is_appended_and_committed_by_an_append():
     assert (one.commit, one.applied, one.waiters) == (2, 2, ())
 
 
+READS = Profile(
+    "reads", timed=True, warm=True, terms=2, entries=3, writes=1, late=1, batch=9, policy="no-lease", reads="read-index", gets=2
+)
+
+
+def test_a_read_waits_for_a_round_that_is_sent_after_it():
+    one, _, _ = live(READS, Read(0, 0))
+    assert [(parked.epoch, parked.read_index) for parked in one.reads] == [(0, 1)]
+    one, _, _ = live(READS, Read(0, 0), Append(0, 1, ""))
+    assert one.reads == ()
+    one, _, _ = live(READS, Append(0, 1, ""), Append(0, 2, ""), Read(0, 0))
+    assert len(one.reads) == 1
+
+
+def test_a_late_answer_to_a_round_of_before_lets_a_read_wait_on():
+    search = Search(READS, RULES, alike=False)
+    state = search.start
+    for step in (Append(0, 1, "reply late"), Read(0, 0)):
+        state = search.apply(state, search.move(state, step))[0]
+    (packet,) = state[1]
+    state, obligation, outcome = search.apply(state, search.move(state, Late(packet, False)))
+    assert obligation is None and outcome is None
+    assert len(search.system.snapshots[state[0][0]].reads) == 1
+
+
+def test_a_read_that_waits_is_told_when_its_leader_gives_up():
+    one, two, _ = live(READS, Read(0, 0), Tick(-1))
+    assert (one.role, one.reads, one.epoch) == (Role.FOLLOWER, (), 0)
+
+
+def test_a_read_names_what_was_acknowledged_before():
+    search = Search(READS, RULES, alike=False)
+    state = search.start
+    for step in (Write(0, 1, False), Append(0, 1, "")):
+        state = search.apply(state, search.move(state, step))[0]
+    assert [move.step for move in search.moves.of(state) if isinstance(move.step, Read)] == [Read(0, 2)]
+
+
 def test_a_warm_start_is_a_stable_leader():
     profile = Profile("warm", timed=True, warm=True)
     nodes = live(profile)
@@ -148,6 +186,7 @@ def test_every_rule_has_a_family():
 @pytest.mark.parametrize(("step", "words"), [
     (Elect(0, (1, 2), 3, True), "elect 1 via 2, 3 at term 3 (votes delayed)"), (Elect(0, (), 1, False), "elect 1 alone at term 1"),
     (Append(1, 0, "reply late"), "append 2→1 (reply late)"), (Write(2, 1, True), "retry x=w1 at 3"), (Crash(0), "crash and restart 1"),
+    (Read(0, 0), "read x at 1"), (Read(1, 3), "read x at 2, after entry 3 was acknowledged"),
     (Tick(1), "time passes, and the clock of 2 is slow"), (Tick(-1), "time passes"),
 ])  # fmt: skip
 def test_steps_in_words(step, words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from raftedu.core.guard import RETURNS, RuleError, guarded
@@ -121,3 +122,47 @@ def test_a_wrong_rule_stops_its_node_with_a_rule_error():
     w = World(3, rules=RULES.but(grant_vote=lambda view: None))
     with pytest.raises(RuleError, match="grant_vote returned None"):
         w.elect(1)
+
+
+class Unprintable:
+    def __repr__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(("name", "rule", "told"), [
+    ("grant_vote", lambda view: voted_for is None, r"\(do you mean `view.voted_for`\?\)"),  # noqa: F821
+    ("grant_vote", lambda view: true, r"\(do you mean `True`\?\)"),  # noqa: F821
+    ("grant_vote", lambda view: view["voted_for"], r"with a dot, as in `view.term`"),
+    ("grant_vote", lambda view: setattr(view, "term", 3), "a view cannot be changed"),
+    ("grant_vote", lambda view, more: True, r"grant_vote raised TypeError: .* \(a rule takes one argument, its view\)"),
+    ("grant_vote", lambda: True, r"\(a rule takes one argument, its view\)"),
+    ("grant_vote", lambda view: "True", "must return True or False, without quotes"),
+    ("grant_vote", lambda view: view.index, r"did you forget to call it, with `\(\)`\?"),
+    ("grant_vote", lambda view: Unprintable(), "returned something of the kind Unprintable; it must return True or False"),
+    ("grant_vote", lambda view: np.bool_(True), r"write `bool\(\.\.\.\)` around it"),
+    ("leader_commit_index", lambda view: np.int64(1), r"write `int\(\.\.\.\)` around it"),
+    ("leader_commit_index", lambda view: 2 / 1, "divide with `//`"),
+    ("start_election", lambda view: (3, 1), r"write `Campaign\(\.\.\.\)`, from raftedu.core.views"),
+    ("on_higher_term", lambda view: Adopted(3, "leader", None), "the role a Role"),
+    ("become_leader", lambda view: ({}, {}), r"NewLeader\(next_index, match_index, append_no_op, heartbeat_at_once, keep_log_to\)"),
+])  # fmt: skip
+def test_a_usual_slip_comes_with_what_may_be_meant(name, rule, told):
+    with pytest.raises(RuleError, match=told):
+        call(name, rule)
+
+
+def test_a_rule_that_is_not_written_says_so_and_a_notebook_shows_one_line():
+    def missing(view):
+        raise NotImplementedError
+
+    with pytest.raises(RuleError, match="^grant_vote is not written yet: .* It must return True or False$") as told:
+        call("grant_vote", missing)
+    assert told.value._render_traceback_() == [f"RuleError: {told.value}"]
+
+
+def test_the_line_that_is_named_is_the_students_own():
+    def bad(view):
+        return view.term_at(99)  # the exception comes from deeper inside
+
+    with pytest.raises(RuleError, match=f"IndexError in line {bad.__code__.co_firstlineno + 1} of bad"):
+        call("leader_commit_index", bad)

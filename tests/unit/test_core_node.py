@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftedu.core import replication
-from raftedu.core.config import LEASE_POLICIES, Config
+from raftedu.core.config import Config
 from raftedu.core.inputs import ClientRequest, Persisted, Receive, TimerFired
 from raftedu.core.log import Log
 from raftedu.core.messages import AppendEntries, AppendReply, RequestVote, VoteReply, is_reply
@@ -13,7 +13,7 @@ from raftedu.core.node import Node
 from raftedu.core.outputs import Persist, Say, Send, SetTimer
 from raftedu.core.rules import RULES
 from raftedu.core.types import NO_OP, Durable, Entry, HardState, Role
-from tests.harness import Flight, World
+from tests.harness import WAYS, Flight, World
 
 
 def same(w: World) -> bool:
@@ -23,16 +23,16 @@ def same(w: World) -> bool:
 # ---- it goes on
 
 
-@pytest.mark.parametrize("policy", LEASE_POLICIES)
+@pytest.mark.parametrize(("policy", "mode"), WAYS)
 @pytest.mark.parametrize("batch_size", [1, 512])
 @pytest.mark.parametrize("fast_backup", [True, False])
-def test_after_a_heal_everybody_catches_up_and_commits(policy, batch_size, fast_backup):
-    w = World(5, lease_policy=policy, batch_size=batch_size, fast_backup=fast_backup)
+def test_after_a_heal_everybody_catches_up_and_commits(policy, mode, batch_size, fast_backup):
+    w = World(5, lease_policy=policy, read_mode=mode, batch_size=batch_size, fast_backup=fast_backup)
     w.elect(1)
     w.isolate(1, 2)
     for i in range(20):
         w.set(1, "x", f"lost {i}")
-    w.run(9.0)
+    w.run(10.1)
     assert w.leaders() == []
     w.elect(3)
     w.run(19.0)
@@ -117,7 +117,7 @@ def test_with_a_no_op_old_entries_commit_by_themselves():
     assert w.get(2, "x").value == "1"
 
 
-@pytest.mark.parametrize("policy", LEASE_POLICIES)
+@pytest.mark.parametrize("policy", ["wait-then-append", "deferred-commit"])
 def test_what_a_new_leader_does_before_and_after_the_wait(policy):
     w = World(3, lease_policy=policy)
     w.elect(1)

@@ -34,8 +34,16 @@ def step_down(now, expiry=None, wait_until=0.0, elected_at=0.0, busy=None):
     return v.StepDownView(now, 8.0, expiry, wait_until, elected_at, 10.0, busy)
 
 
-def read(mode="lease", role=L, valid=True, commit_term=2, commit=4, applied=4):
-    return v.ReadView(mode, role, valid, 2, commit_term, commit, applied, 1.0, 0.0, 8.0)
+def read(mode="lease", role=L, valid=True, commit_term=2, commit=4, applied=4, wait_until=0.0, index=4, confirmed=False):
+    return v.ReadView(mode, role, valid, 2, commit_term, commit, applied, 1.0, wait_until, 8.0, index, confirmed)
+
+
+def confirm(answered, after_round=7, majority=2):
+    return v.ConfirmView(5.0, after_round, {peer: v.Round(0.0, 9.0, "", number) for peer, number in answered.items()}, majority)
+
+
+def plain_raft(now, heard_at, busy=None):
+    return v.StepDownView(now, 8.0, None, 0.0, 0.0, 10.0, busy, "no-lease", heard_at)
 
 
 def entries(*terms, key="k"):
@@ -199,8 +207,28 @@ CASES = {
         (v.WriteView(F, 11.0, 10.0, "deferred-commit"), False),
         (v.WriteView(C, 11.0, 10.0, "wait-then-append"), False),
     ],
+    "read_is_confirmed": [
+        (confirm({2: 8}), True),
+        (confirm({2: 9}), True),  # a later one is as good
+        (confirm({2: 7}), False),  # it was on its way when the GET arrived
+        (confirm({2: 7, 3: 6}), False),
+        (confirm({}), False),
+        (confirm({2: 8, 3: 7}, majority=3), False),
+        (confirm({2: 8, 3: 7, 4: 9}, majority=3), True),
+        (confirm({}, majority=1), True),
+    ],
     "may_serve_read": [
         (read(), True),
+        (read(index=0, commit=5), False),
+        (read("read-index", valid=False, confirmed=True), True),
+        (read("read-index", confirmed=False), False),
+        (read("read-index", confirmed=True, commit_term=1), False),
+        (read("read-index", confirmed=True, applied=3), False),
+        (read("read-index", confirmed=True, applied=4, commit=6), True),  # what came later it need not see
+        (read("read-index", confirmed=True, role=F), False),
+        (read("read-index", confirmed=True, wait_until=2.0), False),
+        (read("log"), False),
+        (read("log", confirmed=True), False),
         (read(valid=False), False),
         (read(commit_term=1), False),
         (read(applied=3), False),
@@ -259,6 +287,10 @@ CASES = {
         (step_down(9.9), False),
         (step_down(9.0, expiry=20.0, busy=1.0), True),
         (step_down(8.9, expiry=20.0, busy=1.0), False),
+        (plain_raft(17.9, heard_at=8.0), False),
+        (plain_raft(18.0, heard_at=8.0), True),
+        (plain_raft(18.0, heard_at=17.0, busy=9.0), False),
+        (plain_raft(18.0, heard_at=17.0, busy=8.0), True),
     ],
 }
 

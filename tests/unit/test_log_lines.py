@@ -46,8 +46,8 @@ def test_every_entry_comes_back(entry: Entry) -> None:
 
 @pytest.mark.parametrize("text", HARD)
 def test_hard_texts_come_back(text: str) -> None:
-    entry = Entry(2, "SET", text, text, text, 1)
-    assert entry_of(line_of(entry)) == entry
+    for entry in (Entry(2, "SET", text, text, text, 1), Entry(2, "GET", text, "", text, 1)):
+        assert entry_of(line_of(entry)) == entry
 
 
 @given(SETS)
@@ -69,6 +69,7 @@ def test_a_long_value_comes_back() -> None:
     [
         (Entry(1), 'NO-OP 1\t{"client":"","request":0}'),
         (Entry(3, "SET", "x", "4", "anna", 7), 'SET x 4 3\t{"client":"anna","request":7}'),
+        (Entry(3, "GET", "x", "", "anna", 7), 'GET x 3\t{"client":"anna","request":7}'),
         (Entry(3, "SET", "a b", "", "", 0), 'SET "a\\u0020b" "" 3\t{"client":"","request":0}'),
         (Entry(3, "SET", "grüße", "ü ß", "", 0), 'SET grüße "ü\\u0020ß" 3\t{"client":"","request":0}'),
         (Entry(3, "SET", '"', 'a"b', "", 0), 'SET "\\"" a"b 3\t{"client":"","request":0}'),
@@ -107,7 +108,9 @@ def test_lines_of_the_course_are_accepted() -> None:
         'SET "x 1 2',
         'SET "x"y 1 2',
         'SET "\\ud800" 1 2',
-        "GET x 1",
+        "GET x",
+        "GET x 1 2",
+        "GET 1",
         "NO-OP 1\t",
         "NO-OP 1\tanna",
         'NO-OP 1\t{"client":"a"}',
@@ -132,7 +135,8 @@ def test_any_other_line_is_refused_in_one_line(line: str) -> None:
         Entry(1, "SET", "\ud800", "1"),
         Entry(1, "SET", "x", "\ud83d\ude00"),
         Entry(1, "SET", "x", "1", "\udfff"),
-        Entry(1, "GET", "x"),
+        Entry(1, "GET", "x", "1"),
+        Entry(1, "DEL", "x"),
         Entry(1, "NO-OP", "x"),
         Entry(-1),
         Entry(1, request=-1),

@@ -41,6 +41,10 @@ def test_recorded_answers_do_not_change_what_is_played():
         ("cluster 3\nset 'x 1", "quote"),
         ("cluster 3\nrefused run 1", "was not refused"),
         ("cluster 3\nexpect term ~ 3", "compares nothing"),
+        ("cluster 3\nlog 1 1 1", "node 1 is running: crash it first"),
+        ("cluster 3\ncrash 1\nforget 1 everything", "say `vote` or `entries N`"),
+        ("cluster 3\nexpect not term = 0", "expected not term = 0; highest term: 0"),
+        ("cluster 3\nexpect voters 1", "nobody was elected yet"),
         ("cluster 3\nslow 1 fast", "'fast' is no number"),
     ],
 )

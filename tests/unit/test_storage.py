@@ -294,8 +294,8 @@ def test_a_first_boot_that_was_interrupted_is_a_first_boot(folder: Path) -> None
 @pytest.mark.parametrize(
     ("log", "metadata", "says"),
     [
-        ("SET x 1 1\nSET x\nSET x 2 1\n", METADATA, "logs.txt, line 2: 'SET x' is neither"),
-        ("SET x 1 1\n\n", METADATA, "logs.txt, line 2: '' is neither"),
+        ("SET x 1 1\nSET x\nSET x 2 1\n", METADATA, "logs.txt, line 2: 'SET x' is none of"),
+        ("SET x 1 1\n\n", METADATA, "logs.txt, line 2: '' is none of"),
         (b"SET x 1 1\n\0\0\0\0\nSET x 2 1\n", METADATA, "logs.txt, line 2: "),
         (b"SET x \xff 1\n", METADATA, "logs.txt, line 1: byte 7 is no UTF-8"),
         ("NO-OP 1\nNO-OP 0\n", METADATA, "logs.txt, line 2: term 0 follows term 1"),

@@ -1,5 +1,5 @@
 # Made by `make proto` (tools/make_proto.py, grpcio-tools 1.71.0); do not edit.
-# node.proto sha256 7625082d033e145b3705e7ad503b59283df386006546a28e90f11720da22000b
+# node.proto sha256 4fcafecca0d80ee0872bdc654bbb7356b3948e5373a036f151bdaa0f5ff02bf5
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
