@@ -18,7 +18,7 @@ from raftedu.core.leases import lease_is_valid
 from raftedu.core.outputs import Output, Persist
 from raftedu.core.rules import RULES
 from raftedu.core.state import ELECTION, State
-from raftedu.core.types import Entry, Index, NodeId, Role, Seconds, Term
+from raftedu.core.types import SET, Entry, Index, NodeId, Role, Seconds, Term
 from raftedu.sim.life import Life
 
 __all__ = ["ALL_KINDS", "NEARLY", "Incident", "Judge", "Seen"]
@@ -195,7 +195,7 @@ class Judge:
         if index > len(self.committed):
             self.happened.add("an entry was committed")
             self.committed.append((entry, s.term))
-            if self._kv.apply(entry, RULES, is_leader=False) == "new" and entry.key:
+            if self._kv.apply(entry, RULES, is_leader=False) == "new" and entry.op == SET:
                 self.effects[entry.client, entry.request] = index
                 self.versions[entry.key, entry.value] = index
             self.states.append(self._kv.state)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from raftedu.checker.hunt import without_collector
 from raftedu.checker.invariants import INVARIANTS, Broken
 from raftedu.checker.profiles import Profile, family
-from raftedu.checker.replay import Schedule, script
+from raftedu.checker.replay import Schedule, play, script
 from raftedu.checker.search import Search
 from raftedu.checker.steps import Append, Crash, Elect, Late, Tick, Write
 from raftedu.checker.walker import Walker
@@ -167,7 +167,13 @@ def _shorter(catch: WalkCatch, rules: Rules, goes_on: Callable[[], bool]) -> Wal
             (f for f in search.found if any(b is not None and b.name == catch.broken.name for b in (f.outcome, f.obligation))), None
         )
         if found is not None:
-            return catch._replace(schedule=script(search, search.path(found)), obligation=found.obligation, outcome=found.outcome)
+            other = catch._replace(schedule=script(search, search.path(found)), obligation=found.obligation, outcome=found.outcome)
+            return other if _replays(other, rules) else catch  # a rule that looks at ids may do so under some names only
         if search.found or search.transitions > SHORTER or not goes_on():
             break
     return catch
+
+
+def _replays(catch: WalkCatch, rules: Rules) -> bool:
+    broken = [b for scene in play(catch.schedule, rules) for b in (scene.obligation, scene.outcome) if b is not None]
+    return catch.broken.name in [b.name for b in broken]
