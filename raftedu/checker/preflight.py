@@ -101,14 +101,14 @@ def _look_at(name: str, rule: Any, view: Any) -> None:
         )
 
 
-NOBODY = 1000
-"""An id that no node has."""
+NOBODY = (-1000, 1000)
+"""Ids that no node has, below and above all others."""
 
 
 def _look_at_ids(name: str, rule: Any, view: Any) -> None:
     """Ask once more with one node after the other called 0: whoever asks `if not voted_for` takes it for nobody."""
     for id in sorted({getattr(view, field) for field in IDS if field in view._fields} - {None}):
-        if rule(_renamed(view, id, NOBODY)) != _renamed(rule(view), id, NOBODY):
+        if any(rule(_renamed(view, id, nobody)) != _renamed(rule(view), id, nobody) for nobody in NOBODY):
             continue  # it looks at ids as such; what comes of that a search will tell
         other = _renamed(view, id, 0)
         answer, expected = rule(other), _renamed(rule(view), id, 0)
