@@ -68,7 +68,7 @@ def test_the_plan_depends_on_what_is_asked_only():
 IDS = ["EL-01", "CM-02", "LS-10"]
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize("id", [IDS[0], *(pytest.param(id, marks=pytest.mark.slow) for id in IDS[1:])])
 def test_one_worker_two_and_an_executor_agree(id):
     rules = find(id).rules
     with ThreadPoolExecutor(2) as executor:
@@ -78,6 +78,7 @@ def test_one_worker_two_and_an_executor_agree(id):
     assert told[0].coverage == told[1].coverage == told[2].coverage
 
 
+@pytest.mark.slow
 def test_a_pass_counts_the_same_with_one_worker_and_two():
     told = [check(RULES, effort="quick", budget=300, n=4, workers=workers) for workers in (1, 2)]
     assert told[0].passed and told[0].coverage == told[1].coverage
@@ -121,6 +122,7 @@ def test_what_is_not_needed_any_more_is_ended():
     assert errand.done == {} and errand.over.is_set()
 
 
+@pytest.mark.slow
 def test_spares_wait_ready_and_one_that_has_died_is_replaced():
     spares = Spares()
     spares.fill(2)
@@ -151,6 +153,7 @@ print(subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a group of processes, as a terminal does")
 def test_ctrl_c_ends_a_check_and_all_its_children():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [process.ROOT, *sys.path]))}

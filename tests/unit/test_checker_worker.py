@@ -43,7 +43,8 @@ def recurses(view):
 
 
 @pytest.mark.parametrize(("rule", "words"), [
-    (hangs, "grant_vote did not answer within 2 s"), (leaves, "grant_vote ended the process"), (exits, "grant_vote raised SystemExit"),
+    pytest.param(hangs, "grant_vote did not answer within 2 s", marks=pytest.mark.slow),
+    (leaves, "grant_vote ended the process"), (exits, "grant_vote raised SystemExit"),
     (eats, "grant_vote raised MemoryError"), (recurses, "grant_vote raised RecursionError"),
     (lambda view: None, "did you forget `return`"),
 ])  # fmt: skip
@@ -54,6 +55,7 @@ def test_a_rule_that_misbehaves_is_told_so(rule, words):
         check(RULES.but(grant_vote=rule), budget=120)
 
 
+@pytest.mark.slow
 def test_a_rule_that_cannot_be_interrupted_is_ended():
     def deaf(view):
         import signal
