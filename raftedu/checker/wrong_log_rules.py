@@ -132,7 +132,7 @@ _add("AE-39", "refuses by acknowledging nothing", "Sound Acknowledgement", "noth
 _add("RP-08", "a new leader writes its NO-OP over its last entry", "Leader Append-Only", "Leader Completeness",
      "What does a leader do with its own log?", "§5.3, Figure 3", 
      become_leader=lambda w: right.become_leader(w)._replace(keep_log_to=max(0, w.last_log_index - 1)))
-_add("RP-31", "believes that everybody holds what is committed", "Match Is Sound", "State Machine Safety",
+_add("RP-31", "believes that everybody holds what is committed", "Match Is Sound", "liveness",
      "A majority is not everybody.", "students",
      become_leader=lambda w: right.become_leader(w)._replace(match_index=dict.fromkeys(w.peers, w.commit_index)))
 _add("RP-32", "asks for what its own log does not hold", "Next Above Match", "a delay",
@@ -141,7 +141,7 @@ _add("RP-32", "asks for what its own log does not hold", "Next Above Match", "a 
 _add("RP-33", "counts one more than was acknowledged", "Match Is Sound", "Leader Completeness",
      "What was acknowledged is an index.", "students",
      after_append_reply=lambda w: v.Progress(w.acknowledged + 2, w.acknowledged + 1) if w.success else right.after_append_reply(w))
-_add("RP-34", "takes the place of a conflict for what is held", "Match Is Sound", "State Machine Safety",
+_add("RP-34", "takes the place of a conflict for what is held", "Match Is Sound", "liveness",
      "What does a no say?", "students",
      after_append_reply=lambda w: right.after_append_reply(w) if w.success or w.conflict_index <= w.match_index + 1
      else v.Progress(w.conflict_index, w.conflict_index - 1))
