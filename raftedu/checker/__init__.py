@@ -1,8 +1,9 @@
 """The checker: a wrong rule meets its shortest counterexample. `check` is what a person types, `Report` what comes back.
 
-From below to above: ``profiles steps snapshot machine turns *_obligations invariants history looking model moves symmetry search hunt
-replay shrink case coverage tasks preflight engines report checking frames worker process crew showing``; ``wrong_rules`` is the catalogue,
-``plain`` the referee of the outcomes. Needs only `core`, `events`, `sim` and `trace`.
+From below to above: ``profiles steps snapshot machine turns *_obligations invariants coverage history looking model moves symmetry
+search hunt replay shrink preflight`` look and play; ``masked``, ``walker walks``, ``judge storm guided liveness probes`` look elsewhere;
+``plain still directed referee code`` confirm and show; ``case tasks engines page report checking frames worker process crew showing`` make
+a check of it. ``wrong_rules`` is the catalogue, ``stub`` and ``fields`` the exercise sheet. Needs only `core`, `events`, `sim`, `trace`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from raftedu.checker.checking import check_here, replaced_names, report_of, table_of
+from raftedu.checker.checking import check_here, replaced_names, report_of, source_of, table_of
 from raftedu.checker.crew import Errand, by_children, by_executor
 from raftedu.checker.process import NoProcess
 from raftedu.checker.report import Report, RuleBroken
@@ -72,7 +73,7 @@ def check(
                     by_executor(errand, executor, lambda: show(errand.part))
                 else:
                     by_children(errand, WORKERS if workers is None else workers, lambda: show(errand.part), keep=hasattr(sys, "ps1"))
-                return report_of(names, errand.tasks, errand.done)
+                return report_of(names, errand.tasks, errand.done, source_of(rules, names))
             except NoProcess as error:
                 warnings.warn(f"the check runs in this process, where a rule that hangs cannot be ended: {error}", stacklevel=2)
         return check_here(rules, effort=effort, budget=budget, seed=seed, n=n, progress=show)

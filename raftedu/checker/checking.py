@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from inspect import getsource
+from textwrap import dedent
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +16,7 @@ from raftedu.checker.tasks import EFFORTS, Done, Task, plan, verdict
 from raftedu.core.guard import RuleError
 from raftedu.core.rules import RULES, Rules, rule_names
 
-__all__ = ["check_here", "replaced_names", "report_of", "table_of"]
+__all__ = ["check_here", "replaced_names", "report_of", "source_of", "table_of"]
 
 
 def table_of(rule_or_rules: Callable[[Any], Any] | Rules) -> Rules:
@@ -68,11 +70,11 @@ def check_here(
         before += task.share
         if done[place].decides:
             break
-    return report_of(names, tasks, done)
+    return report_of(names, tasks, done, source_of(rules, names))
 
 
-def report_of(names: Sequence[str], tasks: Sequence[Task], done: dict[int, Done]) -> Report:
-    """Return the report on what the tasks have found.
+def report_of(names: Sequence[str], tasks: Sequence[Task], done: dict[int, Done], source: str | None = None) -> Report:
+    """Return the report on what the tasks have found; ``source`` is the text of the rules.
 
     Raises
     ------
@@ -82,6 +84,18 @@ def report_of(names: Sequence[str], tasks: Sequence[Task], done: dict[int, Done]
     coverage, decisive = verdict(tasks, done)
     if decisive is not None and decisive.error is not None:
         raise RuleError(*decisive.error)
-    if decisive is not None:
-        return Report(tuple(names), coverage, decisive.case)
-    return Report(tuple(names), coverage)
+    return Report(tuple(names), coverage, None if decisive is None else decisive.case, source)
+
+
+def source_of(rules: Rules, names: Sequence[str]) -> str | None:
+    """Return the text that defines these rules, if all are functions of their names whose text is known."""
+    texts = []
+    for name in names:
+        try:
+            text = dedent(getsource(getattr(rules, name)))
+        except (OSError, TypeError):  # typed at a prompt that keeps nothing, or no function at all
+            return None
+        if getattr(getattr(rules, name), "__name__", "") != name or not text.startswith("def "):
+            return None
+        texts.append(text)
+    return "\n\n".join(texts) or None

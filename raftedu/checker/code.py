@@ -1,4 +1,4 @@
-"""`as_code`: a counterexample as a short test that a student can keep: it fails for the wrong rule and passes for the right one.
+"""A counterexample as a short test that a student can keep: it fails for the wrong rule and passes for the right one.
 
 Only text is made here, from a schedule and a few words; nothing is played.
 """
@@ -15,10 +15,11 @@ from types import ModuleType
 from raftedu.checker.profiles import Profile
 from raftedu.checker.replay import Schedule, Script
 from raftedu.checker.steps import Append, Crash, Elect, Late, Read, Step, Tick, Write
+from raftedu.checker.storm import Action
 from raftedu.core import types, views
 from raftedu.core.messages import AppendEntries, AppendReply, RequestVote, VoteReply
 
-__all__ = ["as_code"]
+__all__ = ["as_code", "storm_as_code", "story_as_code"]
 
 WIDTH = 120
 
@@ -48,23 +49,59 @@ def as_code(
     beside
         The words of the weakened neighbour (`raftedu.checker.masked`) beside which the schedule is played, if there is one.
     """
+    own_world = f"next(weak for weak in NEIGHBOURS if weak.words == {beside!r}).beside({_table(names)})" if beside else _table(names)
+    imports = ["from raftedu.checker.directed import DirectedCluster"]
+    imports += ["from raftedu.checker.masked import NEIGHBOURS"] if beside else []
+    body = [
+        f"rules = {own_world}",
+        _cluster(schedule.profile),
+        *_lines(schedule),
+        *(["for node in cluster.nodes:", "    cluster.read(node)"] if broken in _OF_READS else []),
+        f'cluster.must_hold("{broken}")',
+    ]
+    return _module(names, imports, body, broken, reason, source)
+
+
+def storm_as_code(
+    names: Sequence[str], seed: int, actions: Sequence[Action], broken: str, reason: str, source: str | None = None,
+) -> str:  # fmt: skip
+    """Return a test module that plays a storm, with these faults, and demands that nothing breaks; parameters as for `as_code`."""
+    imports = ["from raftedu.checker.guided import Storm, play_storm"]
+    imports += ["from raftedu.checker.storm import Action"] if actions else []
+    body = [
+        "faults = (",
+        *(f"    Action({action.time!r}, {action.words!r}, {action.call!r})," for action in actions),
+        ")",
+        f"broken = play_storm(Storm({seed}, faults, None, None), {_table(names)}, listening=False).storm()",
+        'assert broken is None, f"{broken.invariant}: {broken.reason}"',
+    ]
+    return _module(names, imports, body if actions else ["faults = ()", *body[2:]], broken, reason, source)
+
+
+def story_as_code(names: Sequence[str], seed: int, broken: str, reason: str, source: str | None = None) -> str:
+    """Return a test module that plays the directed stories of a seed and demands that all end well; parameters as for `as_code`."""
+    body = [
+        f"wrong = run_probes({_table(names)}, [], range({seed}, {seed + 1})).failure",
+        'assert wrong is None, f"{wrong[2].broken.name}: {wrong[2].broken.reason}"',
+    ]
+    return _module(names, ["from raftedu.checker.probes import run_probes"], body, broken, reason, source)
+
+
+def _table(names: Sequence[str]) -> str:
+    return f"RULES.but({', '.join(f'{name}={name}' for name in names)})" if names else "RULES"
+
+
+def _module(names: Sequence[str], imports: list[str], body: Sequence[str], broken: str, reason: str, source: str | None) -> str:
+    """Return the whole text: what it is for, imports, the rule or where it comes from, and one test with this body."""
     own = source is not None and _defines(source, names)
-    rules = f"RULES.but({', '.join(f'{name}={name}' for name in names)})" if names else "RULES"
-    imports = ["from raftedu import RULES", "from raftedu.checker.directed import DirectedCluster"]
-    if beside:
-        imports.append("from raftedu.checker.masked import NEIGHBOURS")
-        rules = f"next(weak for weak in NEIGHBOURS if weak.words == {beside!r}).beside({rules})"
+    imports = ["from raftedu import RULES", *imports]
     text = dedent(source).strip() if own and source is not None else ""
     head = "\n".join([*_imports_of(text), *imports]) if own else "\n".join(imports)
     where = [text] if own else [f"from my_rules import {', '.join(names)}  # my_rules.py, beside this file, holds what you wrote"]
     test = [
         f"def test_{_snake(broken)}():",
         indent(fill(f'"""{_quoted(reason)}."""', WIDTH - 4), "    "),
-        f"    rules = {rules}",
-        indent(_cluster(schedule.profile), "    "),
-        *(f"    {line}" for line in _lines(schedule)),
-        *(["    for node in cluster.nodes:", "        cluster.read(node)"] if broken in _OF_READS else []),
-        f'    cluster.must_hold("{broken}")',
+        *(indent(line, "    ") for line in body),
     ]
     what = f'"""Fails while {" or ".join(names) or "a rule"} breaks {broken}, and passes when it is right. Run it with pytest."""'
     gap = "\n\n\n" if own else "\n\n"

@@ -10,8 +10,9 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raftedu.checker.hunt import without_collector
 from raftedu.checker.judge import ALL_KINDS, Incident, Judge
@@ -25,7 +26,9 @@ from raftedu.core.outputs import Answer
 from raftedu.core.rules import Rules
 from raftedu.core.types import SET, NodeId, Seconds
 from raftedu.events import MemoryDump
-from raftedu.trace import Trace, trace_of
+
+if TYPE_CHECKING:
+    from raftedu.trace import Trace
 
 __all__ = ["EVERYTHING", "SECONDS", "GuidedResult", "Run", "Storm", "play_storm", "run_guided", "shrunk_storm"]
 
@@ -99,8 +102,9 @@ class Storm:
 
     @property
     def trace(self) -> Trace:
-        """The `Trace` of what the nodes said."""
-        return trace_of(self.dumps)
+        """The `Trace` of what the nodes said; loads pandas."""
+        trace: Trace = import_module("raftedu.trace").trace_of(self.dumps)
+        return trace
 
 
 @dataclass

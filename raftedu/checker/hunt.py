@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from raftedu.checker.coverage import NEVER
 from raftedu.checker.invariants import INVARIANTS, Broken
 from raftedu.checker.profiles import Profile
 from raftedu.checker.search import Found, Search
@@ -93,17 +94,23 @@ class Hunt:
         """What was safe and slower than need be, one of each kind."""
         return list({name: beyond for search in reversed(self.searches) for name, beyond in search.system.remarks.items()}.values())
 
-    def never(self) -> list[str]:
-        """Return what has never happened in all that was looked at: whoever does nothing breaks nothing."""
+    def happened(self) -> dict[str, bool]:
+        """Return what must happen sometimes, and whether it has happened in anything that was looked at; empty if nothing was."""
         systems = [search.system for search in self.searches if search.profile.n > 1]
         looks = [look for s in systems if s.profile.timed for known in s.looks for look in known.values()]
         happened = {
-            "no leader was elected": any(any(system.leads) for system in systems),
-            "no entry was committed": any(history.committed for system in systems for history in system.histories.all),
-            "no lease was held": any(look.holds for look in looks) or not looks,
-            "no GET was answered": any(look.sees >= 0 for look in looks) or not looks,
+            "a leader was elected": any(any(system.leads) for system in systems),
+            "an entry was committed": any(history.committed for system in systems for history in system.histories.all),
         }
-        return [what for what, ever in happened.items() if not ever] if systems else []
+        if looks:
+            happened |= {
+                "a lease was held": any(look.holds for look in looks), "a GET was answered": any(look.sees >= 0 for look in looks),
+            }  # fmt: skip
+        return happened if systems else {}
+
+    def never(self) -> list[str]:
+        """Return in words what has never happened: whoever does nothing breaks nothing."""
+        return [NEVER[what] for what, ever in self.happened().items() if not ever]
 
     def _begin(self, profile: Profile) -> Search:
         try:

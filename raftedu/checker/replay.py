@@ -6,6 +6,7 @@ Nothing is remembered between turns here, so that a rule that answers differentl
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -159,11 +160,13 @@ def _holders(search: Search, nodes: tuple[int, ...]) -> tuple[NodeId, ...]:
     return tuple(place + 1 for place, node in enumerate(nodes) if search.system.look(place, node).holds)
 
 
-def parting(scenes: list[Scene]) -> Parting | None:
-    """Return where a replaced rule first answered otherwise than the reference."""
+def parting(scenes: list[Scene], names: Sequence[str]) -> Parting | None:
+    """Return where one of these rules first answered otherwise than the reference."""
     first = sum(scene.before for scene in scenes)
     for number, scene in enumerate(scenes, 1):
         for call in scene.calls:
+            if call.rule not in names:
+                continue
             reference = getattr(RULES, call.rule)(call.view)
             if call.answer != reference:
                 return Parting(max(0, number - first), call.rule, call.view, call.answer, reference)

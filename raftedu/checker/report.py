@@ -1,16 +1,19 @@
-"""`Report`: what a check found, in the student's words, as text and as one static table for a notebook."""
+"""`Report`: what a check found, in the student's words; `raftedu.checker.page` lays it out for a notebook."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING
 
-from raftedu.checker.case import Case
+from raftedu.checker.case import Case, Finding, StormCase
 from raftedu.checker.coverage import Coverage
 from raftedu.checker.invariants import INVARIANTS, Broken
+from raftedu.checker.page import page
+from raftedu.checker.referee import Ruling, parted_at
 from raftedu.checker.replay import Parting, Scene, Schedule
-from raftedu.checker.snapshot import Snapshot
-from raftedu.core.types import SET, Role
+
+if TYPE_CHECKING:
+    from raftedu.trace import Trace
 
 __all__ = ["Report", "RuleBroken"]
 
@@ -21,11 +24,12 @@ class RuleBroken(AssertionError):
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on a rule, and the schedule that breaks it, if one was found."""
+    """The verdict on a rule, and what breaks it, if that was found. ``source`` is the text of the rule, where it is known."""
 
     rules: tuple[str, ...]
     coverage: Coverage
-    case: Case | None = None
+    case: Finding | None = None
+    source: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -40,17 +44,48 @@ class Report:
     @property
     def never(self) -> tuple[str, ...]:
         """What did not happen once in a whole check: who does nothing breaks nothing."""
-        return (self.coverage.never or ()) if self.case is None and self.coverage.finished else ()
+        return self.coverage.never if self.case is None and self.coverage.finished else ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is safe and slower than need be; no reason to fail."""
+        return tuple(f"{remark.name}: {remark.reason}" for remark in self.coverage.remarks) if self.case is None else ()
+
+    # ---- what was found
 
     @property
     def scenes(self) -> list[Scene]:
-        """The schedule step by step."""
-        return self.case.scenes if self.case is not None else []
+        """The schedule of a search or a walk step by step; a storm has none."""
+        return self.case.scenes if isinstance(self.case, Case) else []
 
     @property
     def with_reference(self) -> list[Scene]:
         """The same steps with the reference rules, as far as they are possible there."""
-        return self.case.with_reference if self.case is not None else []
+        return self.case.with_reference if isinstance(self.case, Case) else []
+
+    @property
+    def trace(self) -> Trace | None:
+        """The `Trace` of the nodes of the simulator that lived through the schedule, or through the storm; ``None`` if there is none."""
+        match self.case:
+            case Case(ruling=Ruling() as ruling):
+                return ruling.trace
+            case StormCase(storm=storm) if storm.dumps:
+                return storm.trace
+        return None
+
+    @property
+    def trace_with_reference(self) -> Trace | None:
+        """The `Trace` of the same schedule under the reference rules; ``None`` for a storm, which goes its own way then."""
+        ruling = self.case.reference_ruling if isinstance(self.case, Case) else None
+        return None if ruling is None else ruling.trace
+
+    @property
+    def parts_in(self) -> int | None:
+        """The first step in which a node of the simulator is or says something else than under the reference; ``None``: in none."""
+        case = self.case
+        if not isinstance(case, Case) or case.ruling is None or case.reference_ruling is None:
+            return None
+        return parted_at(case.ruling, case.reference_ruling)
 
     @property
     def parting(self) -> Parting | None:
@@ -60,17 +95,17 @@ class Report:
     @property
     def plan(self) -> Schedule | None:
         """The schedule itself, to be played again."""
-        return self.case.plan if self.case is not None else None
+        return self.case.plan if isinstance(self.case, Case) else None
 
     @property
     def broken_promise(self) -> tuple[int, Broken] | None:
         """The first obligation that was broken, and in which step."""
-        return next(((i, s.obligation) for i, s in enumerate(self._story, 1) if s.obligation is not None), None)
+        return self.case.broken_promise if self.case is not None else None
 
     @property
     def disaster(self) -> tuple[int, Broken] | None:
         """The outcome that followed, and in which step."""
-        return next(((i, s.outcome) for i, s in enumerate(self._story, 1) if s.outcome is not None), None)
+        return self.case.disaster if self.case is not None else None
 
     @property
     def invariant(self) -> str | None:
@@ -85,33 +120,41 @@ class Report:
         """Why, in one sentence."""
         worst, first = self.disaster, self.broken_promise
         if self.never:
-            return f"in {self.coverage.transitions:,} transitions {' and '.join(self.never)}: it breaks nothing, for it does nothing"
-        if worst is None and first is None:
+            return f"in {self.coverage.summary} {' and '.join(self.never)}: it breaks nothing, for it does nothing"
+        if self.case is None or (worst is None and first is None):
             return ""
         if worst is None or first is None:
             return (worst or first)[1].reason  # type: ignore[index]
-        later = worst[0] - first[0]
-        then = f"{later} step{'s' if later > 1 else ''} later" if later else "and so"
-        return f"{first[1].reason}; {then} {worst[1].reason}"
+        if worst[1].reason == first[1].reason:
+            return worst[1].reason
+        return f"{first[1].reason}; {self.case.then} {worst[1].reason}"
 
     @property
     def steps(self) -> int:
-        """How many steps the schedule has, the warm-up not counted."""
-        return len(self._story)
+        """How many steps the schedule has, the warm-up not counted; of a storm, how many faults it needs."""
+        return len(self.schedule)
 
     @property
     def schedule(self) -> list[str]:
         """The schedule in words."""
-        return [scene.words for scene in self._story]
+        return self.case.schedule if self.case is not None else []
 
     @property
     def warm_up(self) -> list[str]:
         """What comes before the schedule, in words: how node 1 became a stable leader."""
         return [scene.words for scene in self.scenes if scene.before]
 
-    @property
-    def _story(self) -> list[Scene]:
-        return [scene for scene in self.scenes if not scene.before]
+    def as_code(self) -> str:
+        """Return a test for pytest that shows it again: it fails for this rule, and passes once the rule is right.
+
+        Raises
+        ------
+        ValueError
+            Nothing was found.
+        """
+        if self.case is None:
+            raise ValueError(f"there is nothing to show again: {self.verdict}")
+        return self.case.code(list(self.rules), self.invariant or "", self.reason, self.source)
 
     @property
     def score(self) -> float:
@@ -135,65 +178,44 @@ class Report:
         if self.never:
             return f"{name}: nothing ever happened"
         if self.case is not None:
-            return f"{name}: {self.invariant} is broken in {self.steps} step{'s' if self.steps != 1 else ''}"
+            return f"{name}: {self.invariant} is broken {self.case.how}"
         told = f"no violation in {self.coverage.summary}"
         return f"{name}: {told}" if self.finished else f"{name}: not finished: time was up; {told} so far"
 
     def __str__(self) -> str:
         if self.passed or not self.finished:
-            return f"{self.verdict}\n  {self.coverage.words}"
+            return "\n".join([self.verdict, f"  {self.coverage.words}", *(f"  slower than need be: {remark}" for remark in self.remarks)])
         lines = [
             self.verdict,
             f"  {self.reason}",
             f"  {INVARIANTS[self.invariant or ''].name}: {INVARIANTS[self.invariant or ''].sentence}",
         ]
+        if self.remark:
+            lines.append(f"  {self.remark}")
         if self.warm_up:
             lines.append(f"  before: {'; '.join(self.warm_up)}")
         marks = {at[0]: "  <- " + at[1].name for at in (self.broken_promise, self.disaster) if at is not None}
         lines += [f"  {i}. {words}{marks.get(i, '')}" for i, words in enumerate(self.schedule, 1)]
-        return "\n".join(lines + self._parting_lines())
+        return "\n".join(lines + self.parting_lines())
 
     __repr__ = __str__
 
-    def _parting_lines(self) -> list[str]:
+    @property
+    def remark(self) -> str:
+        """What else must be known to read it rightly; empty if nothing."""
+        return self.case.remark if self.case is not None else ""
+
+    def parting_lines(self) -> list[str]:
+        """Return in words what the rule was given where it parts from the reference, and what both answer."""
         p = self.parting
         if p is None:
             return []
+        when = f"In step {p.step}" if p.step else "In the warm-up" if self.warm_up else "The first time that it mattered,"
         return [
-            f"  In step {p.step} {p.rule} was given {p.view}", f"  and answered {p.answered!r}; the reference answers {p.reference!r}.",
+            f"  {when} {p.rule} was given {p.view}", f"  and answered {p.answered!r}; the reference answers {p.reference!r}.",
         ]  # fmt: skip
 
     # ---- the notebook
 
     def _repr_html_(self) -> str:
-        if self.passed or not self.finished:
-            return f"<p><b>{escape(self.verdict)}</b></p><p>{escape(self.coverage.words)}</p>"
-        sentence = INVARIANTS[self.invariant or ""].sentence
-        head = f"<p><b>{escape(self.verdict)}</b><br>{escape(self.reason)}.<br><i>{escape(f'{self.invariant}: {sentence}')}</i></p>"
-        tail = "".join(f"<p>{escape(line.strip())}</p>" for line in self._parting_lines())
-        return head + self._table() + tail
-
-    def _table(self) -> str:
-        nodes = range(1, len(self.scenes[0].nodes) + 1) if self.scenes else range(0)
-        rows = ["<tr><th>step</th><th></th>" + "".join(f"<th>node {node}</th>" for node in nodes) + "</tr>"]
-        first = sum(scene.before for scene in self.scenes)
-        for number, scene in enumerate(self.scenes, 1):
-            step = "before" if scene.before else str(number - first)
-            broken = "".join(f"<br><b>{escape(f'{b.name}: {b.reason}')}</b>" for b in (scene.obligation, scene.outcome) if b is not None)
-            cells = "".join(f"<td>{escape(_cell(s, node in scene.holders))}</td>" for node, s in zip(nodes, scene.nodes, strict=True))
-            rows.append(f"<tr><td>{step}</td><td style='text-align:left'>{escape(scene.words)}{broken}</td>{cells}</tr>")
-        return f"<table>{''.join(rows)}</table>"
-
-
-def _cell(s: Snapshot, holds: bool) -> str:
-    """Return a node in a few words: role, term, vote, log with the commit index as a bar, what is left of wait, lease and promise."""
-    log = [f"{e.term}{':' + e.value if e.op == SET else ''}" for e in s.log]
-    words = [f"{s.role} t{s.term}", f"vote {s.voted_for if s.voted_for is not None else '-'}"]
-    words.append(f"log [{' '.join([*log[: s.commit], '|', *log[s.commit :]])}]")
-    if s.role is Role.LEADER and s.wait > 0:
-        words.append(f"waits {s.wait:.0f} s")
-    if holds and s.lease is not None:
-        words.append(f"lease {s.lease:.0f} s")
-    if s.promise > 0:
-        words.append(f"promised {s.promise:.0f} s")
-    return ", ".join(words)
+        return page(self)

@@ -10,25 +10,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from raftedu.checker.case import Case
+from raftedu.checker.case import Finding
 from raftedu.checker.coverage import Coverage
+from raftedu.checker.masked import neighbours
 from raftedu.checker.profiles import profiles_for
 
 __all__ = ["EFFORTS", "Done", "Effort", "Task", "Verdict", "decided", "plan"]
 
-CHUNK = 100
-"""How many seeds one task takes."""
+CHUNK = 50
+"""How many seeds one task takes, at most."""
+
+SEEDS = 1_000_000
+"""So many seeds of schedules belong to one seed of a check."""
 
 
 class Effort(NamedTuple):
-    """How much is tried: this, not the clock, decides the verdict."""
+    """How much is tried: this, not the clock, decides the verdict.
+
+    ``transitions`` of the search, ``hidden`` of them beside each weakened neighbour; how many ``walks``, ``storms`` and seeds of
+    ``stories``.
+    """
 
     transitions: int
+    hidden: int
     walks: int
-    guided: int
+    storms: int
+    stories: int
 
 
-EFFORTS = {"quick": Effort(30_000, 0, 0), "class": Effort(200_000, 0, 0), "thorough": Effort(2_000_000, 0, 0)}
+EFFORTS = {
+    "quick": Effort(30_000, 6_000, 10, 10, 1),
+    "class": Effort(200_000, 6_000, 50, 50, 2),
+    "thorough": Effort(2_000_000, 60_000, 4_000, 2_000, 10),
+}
+
+COSTS = {"near": 1.0, "far": 1.0, "hidden": 1.0, "walks": 700.0, "storms": 2_000.0, "stories": 8_000.0}
+"""Roughly what one transition, walk, storm or seed of stories costs, in transitions: for the bar that shows how far it is."""
 
 
 class Task(NamedTuple):
@@ -50,7 +67,7 @@ class Done:
 
     task: Task
     coverage: Coverage
-    case: Case | None = None
+    case: Finding | None = None
     error: tuple[str, str, str] | None = None
 
     @property
@@ -67,13 +84,24 @@ class Verdict(NamedTuple):
 
 
 def plan(names: Sequence[str], effort: Effort, seed: int, n: int | None) -> tuple[Task, ...]:
-    """Return the tasks of a check, in the order in which they count."""
+    """Return the tasks of a check, in the order in which they count: first what finds the shortest, last what samples.
+
+    With ``n`` only the searches are done: they alone know clusters of every size.
+    """
     near, far = profiles_for(list(names), n)
-    limit = effort.transitions
-    tasks = [Task("near", limit * 2 // 3 if far else limit, n=n)] if near else []
-    tasks += [Task("far", limit - sum(task.amount for task in tasks), n=n)] if far else []
-    weights = [float(task.amount) for task in tasks]
-    return tuple([task._replace(share=weight / sum(weights)) for task, weight in zip(tasks, weights, strict=True)])
+    first = effort.transitions * 2 // 3 if far else effort.transitions
+    tasks = [Task("near", first, n=n)] if near else []
+    tasks += [Task("far", effort.transitions - first * bool(near), n=n)] if far else []
+    if n is None:
+        tasks += [Task("hidden", effort.hidden)] if neighbours(names) else []
+        tasks += [task for engine in ("walks", "storms") for task in _chunks(engine, getattr(effort, engine), seed)]
+        tasks.append(Task("stories", effort.stories, seed * SEEDS))
+    costs = [task.amount * COSTS[task.engine] for task in tasks]
+    return tuple([task._replace(share=cost / sum(costs)) for task, cost in zip(tasks, costs, strict=True)])
+
+
+def _chunks(engine: str, amount: int, seed: int) -> list[Task]:
+    return [Task(engine, min(CHUNK, amount - first), seed * SEEDS + first) for first in range(0, amount, CHUNK)]
 
 
 def decided(tasks: Sequence[Task], done: Mapping[int, Done]) -> bool:

@@ -197,10 +197,14 @@ def try_commit(s: State, now: Seconds) -> None:
     last = s.log.last_index
     match = {node: index if index < last else last for node, index in s.match_index.items()}
     match[s.node] = min(s.saved_index, last)
-    view = CommitView(s.term, s.commit_index, match, s.majority, s.log.last_index, s.log.terms)
-    commit = s.rules.leader_commit_index(view)
-    if commit != s.last_applied or commit != s.commit_index:
-        _commit(s, commit, now, "leader", {"matches": [list(item) for item in match.items()]})
+    while True:
+        before = s.commit_index
+        commit = s.rules.leader_commit_index(CommitView(s.term, before, match, s.majority, last, s.log.terms))
+        if commit != s.last_applied or commit != before:
+            _commit(s, commit, now, "leader", {"matches": [list(item) for item in match.items()]})
+        # "If there exists an N" (Figure 2): a rule may name any, so it is asked until it names no larger one.
+        if not before < s.commit_index < last:
+            return
 
 
 def _commit(s: State, new: Index, now: Seconds, by: str, basis: dict[str, object]) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from raftedu.core.asking import ATTEMPT, Reply, or_raise
 from raftedu.core.config import Config
@@ -21,7 +22,9 @@ from raftedu.core.rules import RULES, Rules
 from raftedu.core.types import NodeId, Role, Seconds
 from raftedu.sim.faults import Faults
 from raftedu.sim.world import Listener, Operation, SimulationError, World
-from raftedu.trace import Trace, trace_of
+
+if TYPE_CHECKING:
+    from raftedu.trace import Trace
 
 __all__ = ["Simulation"]
 
@@ -199,8 +202,9 @@ class Simulation(Faults):
 
     @property
     def trace(self) -> Trace:
-        """The `Trace` of everything so far, from the very lines that `save` writes."""
-        return trace_of(self.world.dumps.values())
+        """The `Trace` of everything so far, from the very lines that `save` writes; loads pandas."""
+        trace: Trace = import_module("raftedu.trace").trace_of(self.world.dumps.values())
+        return trace
 
     def save(self, folder: str | Path) -> Path:
         """Write ``logs_node_X/dump.txt`` for every node below ``folder``, for `raftedu.read_dump`, and return the folder."""

@@ -6,6 +6,7 @@ import pytest
 
 from raftedu.core.messages import AppendEntries, AppendReply
 from raftedu.core.rules import RULES
+from raftedu.core.state import LEADER
 from raftedu.core.types import Entry, HardState, Role
 from tests.harness import Flight, World
 from tests.points.undone import point, undone
@@ -250,3 +251,22 @@ def test_figure_8_but_an_entry_of_its_own_term_commits_all_before_it():
     w.elect(2)
     w.run(20.0)
     assert w.terms(5)[:3] == [1, 2, 4]
+
+
+def test_if_there_exists_an_n_any_n_will_do():
+    """Figure 2, leaders: "If there exists an N > commitIndex ... set commitIndex = N": a rule that names the smallest is right too."""
+
+    def smallest(view):
+        own = [i for i, term in enumerate(view.log_terms, 1) if term == view.term and i > view.commit_index]
+        held = [i for i in own if sum(match >= i for match in view.match_index.values()) >= view.majority]
+        return held[0] if held else view.commit_index
+
+    w = World(3, rules=RULES.but(leader_commit_index=smallest))
+    w.elect(1)
+    w.settle()
+    for number in range(4):
+        w.set(1, "x", str(number))
+    w.drop()
+    w.fire(1, LEADER)  # a heartbeat: all four in one message to each: two replies, and nothing more to be sent
+    w.settle()
+    assert w.state(1).commit_index == w.state(1).log.last_index == 5

@@ -18,7 +18,7 @@ from raftedu.checker.case import Case
 from raftedu.checker.coverage import Coverage
 from raftedu.checker.crew import Errand, by_children, carry
 from raftedu.checker.process import CheckerFailed, Child, Spares
-from raftedu.checker.tasks import EFFORTS, Done, Effort, Task, decided, plan, verdict
+from raftedu.checker.tasks import EFFORTS, SEEDS, Done, Effort, Task, decided, plan, verdict
 from raftedu.checker.wrong_rules import find
 
 TASKS = (Task("near", 100, share=0.5), Task("far", 50, share=0.25), Task("far", 50, share=0.25))
@@ -52,7 +52,9 @@ def test_nothing_is_decided_until_all_is_done_and_what_is_missing_was_not_finish
 
 
 def test_what_never_happened_in_one_task_may_have_happened_in_another():
-    first, second = Coverage(never=("no leader was elected", "no lease was held")), Coverage(never=("no lease was held",))
+    both = frozenset({"a leader was elected", "a lease was held"})
+    first, second = Coverage(awaited=both), Coverage(awaited=both, happened=frozenset({"a leader was elected"}))
+    assert first.never == ("no leader was elected", "no lease was held")
     assert (first + second).never == ("no lease was held",)
     assert (first + Coverage()).never == first.never and (Coverage() + second).never == second.never
 
@@ -62,7 +64,11 @@ def test_the_plan_depends_on_what_is_asked_only():
         tasks = plan(["grant_vote"], effort, 3, None)
         assert tasks == plan(["grant_vote"], effort, 3, None)
         assert sum(task.share for task in tasks) == pytest.approx(1.0)
-    assert sum(t.amount for t in plan(["grant_vote"], Effort(900, 0, 0), 0, None)) == 900
+    tasks = plan(["may_serve_read"], Effort(900, 5, 120, 60, 2), 3, None)
+    assert [task.engine for task in tasks] == ["near", "far", "hidden", *["walks"] * 3, *["storms"] * 2, "stories"]
+    assert sum(task.amount for task in tasks[:2]) == 900
+    assert [(task.first, task.amount) for task in tasks[3:6]] == [(3 * SEEDS, 50), (3 * SEEDS + 50, 50), (3 * SEEDS + 100, 20)]
+    assert {task.engine for task in plan(["may_serve_read"], Effort(900, 5, 120, 60, 2), 3, 5)} <= {"near", "far"}
 
 
 IDS = ["EL-01", "CM-02", "LS-10"]

@@ -7,9 +7,13 @@ from functools import reduce
 
 import pytest
 
+from raftedu.checker.guided import run_guided
 from raftedu.checker.hunt import Hunt, without_collector
+from raftedu.checker.masked import hidden
+from raftedu.checker.probes import run_probes
 from raftedu.checker.profiles import PROFILES, profiles_for
 from raftedu.checker.search import Search
+from raftedu.checker.walks import run_walks
 from raftedu.core.rules import RULES
 from raftedu.core.types import Role
 from raftedu.core.views import CommitView
@@ -194,6 +198,17 @@ def test_a_right_rule_in_other_words_raises_no_alarm(name, rule):
     near, _ = profiles_for([name])
     with without_collector():
         assert Hunt(RULES.but(**{name: rule})).run(near, 6_000) is None
+
+
+@pytest.mark.parametrize(("name", "rule"), [(name, rule) for name, rules in RIGHT.items() for rule in rules])
+def test_a_right_rule_in_other_words_weathers_storms_walks_and_stories(name, rule):
+    rules = RULES.but(**{name: rule})
+    assert run_guided(rules, [name], range(12)).failure is None
+    assert run_walks(rules, [name], range(20)).failure is None
+    assert run_probes(rules, [name], range(1)).failure is None
+    with without_collector():
+        beside = hidden(rules, [name])
+    assert beside is None or beside.catch is None
 
 
 def test_the_commit_rules_above_agree_with_the_reference_on_figure_8():
