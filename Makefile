@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PACE ?= 0.05
 PYTEST_ARGS ?=
+TOGETHER ?= -n 2 --dist loadfile
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -25,13 +26,13 @@ demo: $(VENV)/test.ok  ## five nodes, SETs and GETs, the leader is killed, its l
 	$(VENV)/bin/raftedu demo --pace $(PACE)
 
 test: $(VENV)/test.ok  ## the tests that take minutes, not hours
-	$(PYTEST) -m "$(QUICK)" $(PYTEST_ARGS)
+	$(PYTEST) $(TOGETHER) -m "$(QUICK)" $(PYTEST_ARGS)
 
 test-all: $(VENV)/test.ok  ## every test but the soak
-	$(PYTEST) -m "not soak" $(PYTEST_ARGS)
+	$(PYTEST) $(TOGETHER) -m "not soak" $(PYTEST_ARGS)
 
 test-rest: $(VENV)/test.ok  ## what `make test-all` runs and `make test` does not
-	$(PYTEST) -m "$(REST)" $(PYTEST_ARGS)
+	$(PYTEST) $(TOGETHER) -m "$(REST)" $(PYTEST_ARGS)
 
 lower-bounds: $(LOWER)/test.ok  ## the oldest versions that pyproject.toml allows still work
 	$(LOWER)/bin/python -m pytest -m "$(QUICK)" tests/unit $(PYTEST_ARGS)

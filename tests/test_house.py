@@ -54,7 +54,7 @@ def test_the_docs_say_that_the_conda_route_has_not_been_run():
     assert "conda route has not been run yet" in (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("extra", ["", "lab", "test", "dev"])
+@pytest.mark.parametrize("extra", ["", "grade", "lab", "test", "dev"])
 def test_every_dependency_has_its_reason(extra):
     listed = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
