@@ -78,8 +78,8 @@ def preflight(rules: Rules, names: list[str]) -> None:
     for name in names:
         for view in views_of(name):
             _look_at(name, getattr(guards, name), view)
-            if name in ASK_FOR_NOBODY:
-                _look_at_ids(name, getattr(guards, name), view)
+        for view in views_of(name) if name in ASK_FOR_NOBODY else ():  # only now: who answers by chance is not to be told of ids
+            _look_at_ids(name, getattr(guards, name), view)
 
 
 def _look_at(name: str, rule: Any, view: Any) -> None:

@@ -29,13 +29,19 @@ class Bar(Protocol):
         """Show that this part is done, 0 to 1."""
 
 
+def _in_a_cell() -> bool:
+    """Return whether a kernel runs this; that its package is loaded, as ipywidgets does, proves nothing."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def _nothing(part: float) -> None:
     """Show nothing."""
 
 
 def bar(title: str) -> AbstractContextManager[Bar]:
     """Return what shows the progress of a check here; text in ``title`` is text, never markup."""
-    if "ipykernel" in sys.modules:
+    if _in_a_cell():
         return _InCell(title)
     if sys.stderr is not None and sys.stderr.isatty():
         return _OnTerminal(title)

@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from raftedu import RULES, check
-from raftedu.checker import process
+from raftedu.checker import process, showing
 from raftedu.checker.case import Case
 from raftedu.checker.coverage import Coverage
 from raftedu.checker.crew import Errand, by_children, carry
@@ -177,6 +177,13 @@ def test_a_fault_of_the_checker_is_not_blamed_on_the_rule():
     with pytest.raises(CheckerFailed, match="(?s)no fault of grant_vote.*KeyError: 'no such engine'"):
         child.do(Task("no such engine", 1), ["grant_vote"], 60.0, lambda _: True)
     child.end()
+
+
+def test_no_bar_is_drawn_where_no_kernel_runs(monkeypatch):
+    monkeypatch.setattr(showing, "LASTS", 0.0)
+    pytest.importorskip("ipykernel")  # loaded, and not running
+    with showing.bar("checking <b>grant_vote</b>") as show:
+        show(0.5)
 
 
 def test_an_executor_carries_plain_data():
